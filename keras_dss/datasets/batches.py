@@ -1,0 +1,232 @@
+"""Batches of sequences of similar length, in an order that can be resumed anywhere."""
+
+from collections import deque
+
+import keras
+import numpy as np
+
+
+def sequence_lengths(x):
+    """Returns the lengths of token sequences that are padded with 0 on the right.
+
+    Args:
+        x: ints (n, L).
+
+    Returns:
+        int64 (n,); 0 for an empty sequence.
+
+    Example:
+
+    >>> sequence_lengths(np.array([[3, 0, 5, 0], [0, 0, 0, 0]]))
+    array([3, 0])
+    """
+    used = np.asarray(x) != 0
+    return np.where(used.any(axis=1), used.shape[1] - used[:, ::-1].argmax(axis=1), 0)
+
+
+def choose_boundaries(lengths, count=8):
+    """Returns at most `count` multiples of 64 that split the lengths into parts of like size.
+
+    Args:
+        lengths: ints (n,).
+        count: how many boundaries at most.
+
+    Example:
+
+    >>> choose_boundaries([10, 70, 100, 1000], count=2)
+    [128, 1024]
+    """
+    quantiles = np.quantile(lengths, np.arange(1, count + 1) / count, method="higher")
+    return np.unique(np.maximum(64 * np.ceil(quantiles / 64), 64)).astype(int).tolist()
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of sequences of similar length for `fit`, `evaluate` and `predict`.
+
+    Sequences are shuffled, sorted into buckets by length and cut into batches, whose order is
+    shuffled. A batch is truncated to the smallest boundary that holds all its sequences, so there are
+    only a few lengths and a compiled model is traced only a few times. Sequences left over in one
+    bucket move on to the next longer one: an epoch holds every example exactly once, in full batches
+    except one.
+
+    The batches of an epoch depend on `seed` and `epoch` alone; with `start`, training resumes in the
+    middle of an epoch. Keras reorders batches by itself unless told otherwise: call
+    `fit(..., shuffle=False)`.
+
+    Args:
+        x: array (n, L, ...). Integers (tokens) are given out as int32, all else as float32.
+        y: labels (n, ...), given out as int32, or float32 if they are floats; None for inputs only.
+        batch_size: examples in a batch.
+        lengths: ints (n,). Defaults to `sequence_lengths(x)` for integers (n, L). Without lengths, as
+            for floats, nothing is truncated.
+        boundaries: increasing lengths to truncate to, or how many of them to choose. One beyond L
+            counts as L.
+        shuffle: whether to shuffle examples and batches.
+        seed: non-negative int.
+        epoch: non-negative int. The end of an epoch in `fit` goes on to the next.
+        start, stop: give out only batches `start` to `stop` (exclusive) of this epoch; the following
+            ones are whole, and Keras wants them in another call of `fit`.
+        drop_remainder: whether to drop an incomplete batch.
+
+    Attributes:
+        boundaries: list of ints, None without lengths. Pass those of the training data to the
+            validation data, so that both have the same lengths.
+        epoch: the current epoch.
+        order: int64 array, the examples of the current epoch, batch after batch.
+
+    Raises:
+        ValueError: if sizes do not match or a boundary is missing for the longest sequence.
+
+    Example:
+
+    >>> x = np.array([[1, 2, 0, 0], [3, 0, 0, 0], [4, 5, 6, 0]], "uint8")
+    >>> y = np.array([0, 1, 0])
+    >>> batches = Batches(x, y, batch_size=2, boundaries=[2, 4], shuffle=False)
+    >>> [inputs.shape for inputs, labels in batches]
+    [(2, 2), (1, 4)]
+    """
+
+    def __init__(
+        self,
+        x,
+        y=None,
+        batch_size=32,
+        *,
+        lengths=None,
+        boundaries=8,
+        shuffle=True,
+        seed=0,
+        epoch=0,
+        start=0,
+        stop=None,
+        drop_remainder=False,
+    ):
+        super().__init__()
+        for name, array in (("y", y), ("lengths", lengths)):
+            if array is not None and len(array) != len(x):
+                raise ValueError(
+                    f"`{name}` must have as many entries as `x`. Received: {len(array)} and {len(x)}"
+                )
+        if batch_size < 1:
+            raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}")
+        integers = np.issubdtype(x.dtype, np.integer)
+        if lengths is None and integers and x.ndim == 2:
+            lengths = sequence_lengths(x)
+
+        self.x, self.y = x, y
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = seed
+        self.drop_remainder = drop_remainder
+        self.input_dtype = "int32" if integers else "float32"
+        self.lengths = lengths if lengths is None else np.asarray(lengths)
+        self.boundaries = None if lengths is None else self._check_boundaries(boundaries)
+        self._running, self._announced = False, None
+        self.set_epoch(epoch, start, stop)
+
+    def _check_boundaries(self, boundaries):
+        if isinstance(boundaries, int):
+            boundaries = choose_boundaries(self.lengths, boundaries)
+        boundaries = np.minimum(boundaries, self.x.shape[1])
+        longest = self.lengths.max(initial=0)
+        if (np.diff(boundaries) < 0).any() or boundaries[-1] < longest:
+            raise ValueError(
+                f"`boundaries` must increase up to the longest sequence, {longest}. "
+                f"Received: {boundaries.tolist()}"
+            )
+        return np.unique(boundaries).tolist()
+
+    def set_epoch(self, epoch, start=0, stop=None):
+        """Goes to batches `start` to `stop` (exclusive) of an epoch, for loops other than `fit`."""
+        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, epoch])))
+        examples = np.arange(len(self.x))
+        if self.shuffle:
+            examples = rng.permutation(examples)
+        batches = self._cut(examples)
+        if self.shuffle:
+            batches = [batches[i] for i in rng.permutation(len(batches))]
+        self.epoch = epoch
+        self._batches = self._alternate(batches)[start:stop]
+        self._taken = (
+            set()
+        )  # indices of the batches given out between on_epoch_begin and on_epoch_end
+
+    def _cut(self, examples):
+        """List of index arrays, one for each batch."""
+        size = self.batch_size
+        buckets = [examples]
+        if self.lengths is not None:
+            bucket = np.searchsorted(self.boundaries, self.lengths[examples])
+            buckets = [examples[bucket == i] for i in range(len(self.boundaries))]
+        batches, left = [], examples[:0]
+        for bucket in buckets:
+            bucket = np.concatenate([left, bucket])
+            whole = len(bucket) - len(bucket) % size
+            batches += np.split(bucket[:whole], whole // size) if whole else []
+            left = bucket[whole:]
+        return batches + [left] if len(left) and not self.drop_remainder else batches
+
+    def _alternate(self, batches):
+        """The batches in an order in which neighbours differ in length until only one is left.
+
+        On TensorFlow Keras takes the shape of all batches from the first two, wherever they start:
+        only dimensions that differ between them become variable.
+        """
+        if self.lengths is None:
+            return batches
+        queues = {}
+        for rank, batch in enumerate(batches):
+            queues.setdefault(self._length(batch), deque()).append((rank, batch))
+        result, previous = [], None
+        for _ in batches:
+            candidates = [length for length in queues if length != previous] or [previous]
+            previous = min(candidates, key=lambda length: queues[length][0][0])
+            result.append(queues[previous].popleft()[1])
+            if not queues[previous]:
+                del queues[previous]
+        return result
+
+    def _length(self, batch):
+        return self.boundaries[np.searchsorted(self.boundaries, self.lengths[batch].max())]
+
+    @property
+    def order(self):
+        return np.concatenate(self._batches) if self._batches else np.zeros(0, np.int64)
+
+    @property
+    def num_batches(self):
+        return len(self._batches)
+
+    def __len__(self):
+        return len(self._batches)
+
+    def __getitem__(self, index):
+        chosen = self._batches[index]
+        if self._running:
+            self._taken.add(index)
+        if self.lengths is None:
+            inputs = self.x[chosen]
+        else:
+            inputs = self.x[chosen, : self._length(chosen)]
+        inputs = inputs.astype(self.input_dtype)
+        if self.y is None:
+            return (inputs,)
+        labels = self.y[chosen]
+        return inputs, labels.astype("float32" if labels.dtype.kind == "f" else "int32")
+
+    def on_epoch_begin(self):
+        if self._announced not in (None, len(self)):
+            raise RuntimeError(
+                "A part of an epoch must be fitted by a call of its own, `fit(..., epochs=1)`, because "
+                f"Keras counts batches once in a call. Received: {self._announced} batches in the first "
+                f"epoch, {len(self)} in the next"
+            )
+        self._running = True
+
+    def on_epoch_end(self):
+        # Keras also calls this at the start of `fit`, after a look at the first batch.
+        if len(self._taken) == len(self):
+            self.set_epoch(self.epoch + 1)
+        else:
+            self._announced = len(self)
+        self._running = False
