@@ -44,28 +44,28 @@ class Batches(keras.utils.PyDataset):
     """Batches of sequences of similar length for `fit`, `evaluate` and `predict`.
 
     Sequences are shuffled, sorted into buckets by length and cut into batches, whose order is
-    shuffled. A batch is truncated to the smallest boundary that holds all its sequences, so there are
-    only a few lengths and a compiled model is traced only a few times. Sequences left over in one
-    bucket move on to the next longer one: an epoch holds every example exactly once, in full batches
-    except one.
+    shuffled. A batch is truncated to the smallest boundary that holds all its sequences, so there
+    are only a few lengths and a compiled model is traced only a few times. Sequences left over in
+    one bucket move on to the next longer one: an epoch holds every example exactly once, in full
+    batches except one.
 
-    The batches of an epoch depend on `seed` and `epoch` alone; with `start`, training resumes in the
-    middle of an epoch. Keras reorders batches by itself unless told otherwise: call
+    The batches of an epoch depend on `seed` and `epoch` alone; with `start`, training resumes in
+    the middle of an epoch. Keras reorders batches by itself unless told otherwise: call
     `fit(..., shuffle=False)`.
 
     Args:
         x: array (n, L, ...). Integers (tokens) are given out as int32, all else as float32.
         y: labels (n, ...), given out as int32, or float32 if they are floats; None for inputs only.
         batch_size: examples in a batch.
-        lengths: ints (n,). Defaults to `sequence_lengths(x)` for integers (n, L). Without lengths, as
-            for floats, nothing is truncated.
+        lengths: ints (n,). Defaults to `sequence_lengths(x)` for integers (n, L). Without
+            lengths, as for floats, nothing is truncated.
         boundaries: increasing lengths to truncate to, or how many of them to choose. One beyond L
             counts as L.
         shuffle: whether to shuffle examples and batches.
         seed: non-negative int.
         epoch: non-negative int. The end of an epoch in `fit` goes on to the next.
-        start, stop: give out only batches `start` to `stop` (exclusive) of this epoch; the following
-            ones are whole, and Keras wants them in another call of `fit`.
+        start, stop: give out only batches `start` to `stop` (exclusive) of this epoch; the
+            following ones are whole, and Keras wants them in another call of `fit`.
         drop_remainder: whether to drop an incomplete batch.
 
     Attributes:
@@ -105,7 +105,7 @@ class Batches(keras.utils.PyDataset):
         for name, array in (("y", y), ("lengths", lengths)):
             if array is not None and len(array) != len(x):
                 raise ValueError(
-                    f"`{name}` must have as many entries as `x`. Received: {len(array)} and {len(x)}"
+                    f"`{name}` must have as many entries as `x`, {len(x)}. Received: {len(array)}"
                 )
         if batch_size < 1:
             raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}")
@@ -217,9 +217,9 @@ class Batches(keras.utils.PyDataset):
     def on_epoch_begin(self):
         if self._announced not in (None, len(self)):
             raise RuntimeError(
-                "A part of an epoch must be fitted by a call of its own, `fit(..., epochs=1)`, because "
-                f"Keras counts batches once in a call. Received: {self._announced} batches in the first "
-                f"epoch, {len(self)} in the next"
+                "A part of an epoch must be fitted by a call of its own, `fit(..., epochs=1)`, "
+                "because Keras counts batches once in a call. "
+                f"Received: {self._announced} batches in the first epoch, {len(self)} in the next"
             )
         self._running = True
 

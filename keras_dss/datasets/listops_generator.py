@@ -1,12 +1,13 @@
 """Random ListOps expressions, drawn, written and evaluated a thousand at a time.
 
-An expression is a tree. A node is an operator with probability 1/4 (never at depth 10), else a digit;
-an operator has 2 to 10 arguments. Its length counts the operator, its closing bracket and its
-arguments: `[MAX 3 4 ]` has length 4. Only lengths strictly between 500 and 2000 are accepted. Trees are
-drawn level by level, for many expressions at once, and symbols only for accepted ones.
+An expression is a tree. A node is an operator with probability 1/4 (never at depth 10), else a
+digit; an operator has 2 to 10 arguments. Its length counts the operator, its closing bracket and
+its arguments: `[MAX 3 4 ]` has length 4. Only lengths strictly between 500 and 2000 are accepted.
+Trees are drawn level by level, for many expressions at once, and symbols only for accepted ones.
 
-This is the distribution of Long Range Arena (Tay et al., 2021, arXiv 2011.04006), there drawn node by
-node. A root that is a digit is always rejected for its length, so every root here is an operator.
+This is the distribution of Long Range Arena (Tay et al., 2021, arXiv 2011.04006), there drawn
+node by node. A root that is a digit is always rejected for its length, so every root here is an
+operator.
 """
 
 import hashlib
@@ -100,8 +101,10 @@ def _write(levels, rng):
     rows = levels[0][0].size
     x = np.zeros(rows * MAX_LENGTH, np.uint8)
     start = np.arange(rows) * MAX_LENGTH
+    sizes = sizes[::-1]
+    child_sizes = sizes[1:] + [sizes[0][:0]]
     for (operator, arguments), token, size, child_size in zip(
-        levels, tokens[::-1], sizes[::-1], sizes[-2::-1] + [size[:0]], strict=True
+        levels, tokens[::-1], sizes, child_sizes, strict=True
     ):
         x[start] = token
         start, size = start[operator], size[operator]
@@ -127,8 +130,8 @@ def generate_chunk(seed, split, chunk):
 def generate(seed, split, examples, workers=1, progress=None):
     """The first `examples` expressions of a split.
 
-    Whatever `workers` and `examples`, expression i is the same: it is number i % 250 of chunk i // 250,
-    and every chunk has its own stream of random numbers, a child of `seed`.
+    Whatever `workers` and `examples`, expression i is the same: number i % 250 of chunk i // 250.
+    Every chunk has its own stream of random numbers, a child of `seed`.
 
     Args:
         seed: non-negative int.

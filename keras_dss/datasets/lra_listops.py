@@ -2,11 +2,12 @@
 
     [MAX 4 3 [MIN 2 3 ] 1 0 [MED 1 5 8 9 2 ] ]   ->   5
 
-Ten classes, expressions of 501 to 1999 tokens, 96,000 / 2,000 / 2,000 examples. The official files are read
-where the user has them, otherwise the data is generated with the distribution of the official generator.
+Ten classes, expressions of 501 to 1999 tokens, 96,000 / 2,000 / 2,000 examples. The official
+files are read where the user has them, otherwise the data is generated with the distribution of
+the official generator.
 
-Source: Nangia & Bowman, "ListOps: A Diagnostic Dataset for Latent Tree Learning", 2018, arXiv 1804.06028;
-Tay et al., "Long Range Arena", 2021, arXiv 2011.04006.
+Source: Nangia & Bowman, "ListOps: A Diagnostic Dataset for Latent Tree Learning", 2018, arXiv
+1804.06028; Tay et al., "Long Range Arena", 2021, arXiv 2011.04006.
 """
 
 import csv
@@ -43,10 +44,10 @@ def load(
 ):
     """Returns one split as arrays `(x, y)`.
 
-    The official files `basic_train.tsv`, `basic_val.tsv` and `basic_test.tsv` are read if `data_dir`
-    holds them, directly or in a folder `listops-1000` or `lra_listops`. Otherwise expressions are
-    generated: from `seed` alone, whatever the number of workers. A whole generated split is kept in
-    `cache_dir`.
+    The official files `basic_train.tsv`, `basic_val.tsv` and `basic_test.tsv` are read if
+    `data_dir` holds them, directly or in a folder `listops-1000` or `lra_listops`. Otherwise
+    expressions are generated: from `seed` alone, whatever the number of workers. A whole
+    generated split is kept in `cache_dir`.
 
     Args:
         split: `"train"`, `"validation"` (or `"val"`) or `"test"`.
@@ -64,7 +65,8 @@ def load(
         y: uint8 (n,), values 0 to 9.
 
     Raises:
-        ValueError: for an unknown split, more examples than there are, or a malformed official file.
+        ValueError: for an unknown split, more examples than there are, or a malformed official
+            file.
         FileNotFoundError: if only some of the official files are there.
 
     Example:
@@ -110,8 +112,8 @@ def load(
 def encode(raw):
     """Returns expressions as padded token codes.
 
-    Symbols are separated by spaces. The official spelling, `( ( ( [MAX 3 ) 4 ) ] )`, and the short one
-    without parentheses, `[MAX 3 4 ]`, give the same tokens.
+    Symbols are separated by spaces. The official spelling, `( ( ( [MAX 3 ) 4 ) ] )`, and the
+    short one without parentheses, `[MAX 3 4 ]`, give the same tokens.
 
     Args:
         raw: a string, or a sequence of n strings.
@@ -140,7 +142,7 @@ def encode(raw):
 
 
 def _encode_one(text):
-    """Token codes as bytes; fast where single spaces separate the symbols, as in the official files."""
+    """Token codes as bytes; fast where single spaces separate the symbols, as officially."""
     if isinstance(text, str):
         text = text.encode()
     codes = text
@@ -263,7 +265,7 @@ def write_tsv(directory, data_dir=None, **options):
             writer = csv.writer(file, delimiter="\t")
             writer.writerow(_HEADER)
             writer.writerows(
-                (decode(row, parentheses=True), int(label)) for row, label in zip(x, y)
+                (decode(row, parentheses=True), int(label)) for row, label in zip(x, y, strict=True)
             )
         paths.append(directory / name)
     return paths
@@ -311,7 +313,7 @@ def _read_tsv(path, examples=None):
                 raise ValueError(f"{where} {error}") from None
             values.append(int(columns[1]))
     x = np.zeros((len(tokens), MAX_LENGTH), np.uint8)
-    for row, codes in zip(x, tokens):
+    for row, codes in zip(x, tokens, strict=True):
         row[: len(codes)] = np.frombuffer(codes, np.uint8)
     return x, np.array(values, np.uint8)
 
