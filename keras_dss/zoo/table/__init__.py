@@ -1,0 +1,90 @@
+"""The table of published models, as rows and as Markdown."""
+
+from keras_dss.zoo.catalogue import card
+from keras_dss.zoo.storage import names
+
+BEGIN, END = "<!-- zoo -->", "<!-- /zoo -->"
+
+_COLUMNS = (
+    "model", "test", "majority", "states", "parameters", "weights", "reduced from", "version",
+)  # fmt: skip
+
+
+def table(root=None):
+    """Returns the published models as a list of dicts, sorted by name.
+
+    Keys: task, name, states, parameters, bytes, test_accuracy (None for a regressor), chance,
+    majority (None where the card has none), test (dict of all test metrics), parent, version.
+
+    Args:
+        root: folder of the published models; `zoo.root()` if None.
+
+    Example:
+
+    >>> import keras_dss
+    >>> [row["name"] for row in keras_dss.zoo.table()] == keras_dss.zoo.list()
+    True
+    """
+    return [_row(card(name, root)) for name in names(root)]
+
+
+def _row(card):
+    return {
+        "task": card["task"],
+        "name": card["name"],
+        "states": card["states"],
+        "parameters": card["parameters"]["total"],
+        "bytes": card["bytes"],
+        "test_accuracy": card["metrics"]["test"].get("accuracy"),
+        "chance": card["baselines"].get("chance"),
+        "majority": card["baselines"].get("majority"),
+        "test": card["metrics"]["test"],
+        "parent": card["parent"],
+        "version": card["version"],
+    }
+
+
+def _score(test):
+    if "accuracy" in test:
+        return f"{test['accuracy']:.2%} ({test['correct']:,} of {test['total']:,})"
+    return ", ".join(f"{key} {test[key]:.4g}" for key in sorted(test) if key != "total")
+
+
+def _cells(row):
+    majority = row["majority"]
+    return (
+        f"`{row['name']}`",
+        _score(row["test"]),
+        "" if majority is None else f"{majority:.2%}",
+        f"{row['states']:,}",
+        f"{row['parameters']:,}",
+        f"{row['bytes'] / 1024:,.0f} KiB",
+        f"`{row['parent']}`" if row["parent"] else "",
+        str(row["version"]),
+    )
+
+
+def markdown_table(root=None):
+    """Returns the table of published models in Markdown, without a final newline.
+
+    Args:
+        root: folder of the published models; `zoo.root()` if None.
+    """
+    lines = [_COLUMNS, ("---",) + ("---:",) * 5 + ("---", "---:"), *map(_cells, table(root))]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def insert(text, root=None):
+    """Returns `text` with the table between the lines `<!-- zoo -->` and `<!-- /zoo -->`.
+
+    Raises:
+        ValueError: unless `text` has each of the two markers once, in this order.
+    """
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise ValueError(
+            f"Expected the markers {BEGIN} and {END}, once each and in this order. "
+            f"Received: a text with {text.count(BEGIN)} and {text.count(END)} of them."
+        )
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    return f"{before}{BEGIN}\n{markdown_table(root)}\n{END}{after}"

@@ -1,0 +1,22 @@
+"""Every model that is really published, on the running backend."""
+
+import pytest
+
+from keras_dss import zoo
+
+
+@pytest.mark.parametrize("name", zoo.list())
+def test_published_model(name):
+    card = zoo.card(name)
+    found = zoo.verify(name)
+    assert found["pin_error"] <= card["pin"]["atol"] <= 1e-2
+    assert card["parent"] is None or card["parent"] in zoo.list()
+    assert card["metrics"]["test"]["total"] > 100
+    model = zoo.load(name)
+    assert not model.compiled
+    assert model.count_params() == card["parameters"]["total"]
+
+
+def test_nothing_is_left_half_published():
+    folder = zoo.root()
+    assert not folder.is_dir() or not [p.name for p in folder.iterdir() if p.name[0] == "."]
