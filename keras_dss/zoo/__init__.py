@@ -3,6 +3,7 @@
 from keras_dss.zoo.catalogue import card, load, verify
 from keras_dss.zoo.counting import count_ssm_parameters, count_states
 from keras_dss.zoo.errors import (
+    ArchitectureError,
     CardError,
     DamagedFileError,
     FormatError,
@@ -20,6 +21,7 @@ from keras_dss.zoo.storage import root
 from keras_dss.zoo.table import markdown_table, table
 
 __all__ = [
+    "ArchitectureError",
     "CardError",
     "DamagedFileError",
     "FormatError",

@@ -41,6 +41,7 @@ def load(name, load_weights=True, *, root=None):
         UnknownModelError: for an unknown name, with the nearest ones.
         MissingFileError, DamagedFileError: naming the file; expected and received hash.
         CardError, FormatError: for a damaged or newer card.
+        ArchitectureError: for a config that this Keras or keras_dss cannot build.
         WeightsMismatchError: if weights do not fit the architecture, with names and shapes.
     """
     found = card(name, root)

@@ -25,6 +25,10 @@ class FormatError(ZooError):
     """A card was written in a format that this version does not know."""
 
 
+class ArchitectureError(ZooError):
+    """A stored config does not give a model."""
+
+
 class WeightsMismatchError(ZooError):
     """Stored weights do not fit the stored architecture."""
 

@@ -8,14 +8,20 @@ import h5py
 import keras
 import numpy as np
 
-from keras_dss.zoo.errors import CardError, PinError, PublishError, WeightsMismatchError
+from keras_dss.zoo.errors import (
+    ArchitectureError,
+    CardError,
+    PinError,
+    PublishError,
+    WeightsMismatchError,
+)
 from keras_dss.zoo.storage import CONFIG, PIN, WEIGHTS
 
 
 def write_json(path, value):
-    """Writes JSON with sorted keys and without NaN; the same value gives the same bytes."""
+    """Writes JSON without NaN, keys in their order; the same value gives the same bytes."""
     try:
-        text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
+        text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)
     except ValueError as error:
         raise CardError(f"Expected finite numbers in {path.name}. Received: {error}.") from None
     path.write_text(text + "\n", encoding="utf-8")
@@ -65,13 +71,24 @@ def _check_origin(config):
 
 
 def read_config(folder):
-    """Returns the model of `folder/config.json` with its initializers' weights."""
-    return rebuild(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+    """Returns the model of `folder/config.json` with its initializers' weights.
 
-
-def rebuild(config):
-    """Returns the model of a serialised config."""
-    return keras.saving.deserialize_keras_object(config)
+    Raises:
+        ArchitectureError: with Keras' own words, if the config does not give a built model.
+    """
+    path = folder / CONFIG
+    try:
+        model = keras.saving.deserialize_keras_object(json.loads(path.read_text(encoding="utf-8")))
+    except Exception as error:  # Keras and the layers raise whatever they like.
+        raise ArchitectureError(
+            f"Expected {path} to describe a model that keras_dss and Keras {keras.__version__} can "
+            f"build. Received: {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(model, keras.Model) or not model.built:
+        raise ArchitectureError(
+            f"Expected {path} to give a built keras.Model. Received: {model!r}."
+        )
+    return model
 
 
 # ----------------------------------------------------------------------------------- weights

@@ -14,6 +14,7 @@ from keras_dss.zoo.schema import (
     FORMAT,
     GIVEN,
     OPTIONAL,
+    SCHEMA,
     check_card,
     check_keys,
     plain,
@@ -58,8 +59,9 @@ def publish(model, name, card, pin_inputs, *, root=None, atol=1e-3):
 
     Raises:
         CardError: for missing, unknown or contradictory entries.
-        PublishError: for a bad name, a model that cannot be rebuilt from its config, weights or
-            outputs that are not finite.
+        PublishError: for a bad name, a parent that is not published, a model of classes of others,
+            weights or outputs that are not finite.
+        ArchitectureError, PinError: for a model that its config and weights do not give again.
 
     Example:
 
@@ -91,7 +93,7 @@ def publish(model, name, card, pin_inputs, *, root=None, atol=1e-3):
         _copy_weights(model, twin)
         files.write_weights(twin, fresh / WEIGHTS)
         files.write_pin(fresh / PIN, arrays, files.outputs(model, files.unflatten_inputs(arrays)))
-        card |= {
+        card = {key: card.get(key) for key in SCHEMA} | {
             "format": FORMAT,
             "name": name,
             "version": _next_version(folder, name),
@@ -155,7 +157,7 @@ def _copy_weights(model, twin):
     expected, received = (
         [(weight.name, tuple(weight.shape)) for weight in each.weights] for each in (twin, model)
     )
-    if not twin.built or [shape for _, shape in expected] != [shape for _, shape in received]:
+    if [shape for _, shape in expected] != [shape for _, shape in received]:
         raise PublishError(
             f"Expected a model whose config rebuilds its weights {received}. "
             f"Received: a config that builds {expected}."

@@ -145,6 +145,19 @@ def _sync(path):
         os.close(handle)
 
 
+@contextlib.contextmanager
+def _lock(folder):
+    """One writer at a time in a folder, where the system can lock one; it ends with the process."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl
+
+            handle = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
 def _recover(folder, name):
     """Undoes or ends what a killed publication has left."""
     target, previous = folder / name, _previous(folder, name)
@@ -162,10 +175,17 @@ def replacing(folder, name):
     """Yields an empty folder that becomes `folder/name` when the block ends without an error.
 
     At any moment, a kill included, readers find the old folder or the new one, whole. Every file
-    is on the disk before the first rename.
+    is on the disk before the first rename. A second writer waits for the first.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _recover(folder, name)
+    with _lock(folder):
+        _recover(folder, name)
+        with _replacing(folder, name) as fresh:
+            yield fresh
+
+
+@contextlib.contextmanager
+def _replacing(folder, name):
     target, previous = folder / name, _previous(folder, name)
     fresh = folder / f".{name}.{os.getpid()}.new"
     fresh.mkdir()

@@ -1,6 +1,8 @@
+import concurrent.futures
 import copy
 import os
 import shutil
+import time
 
 import keras
 import numpy as np
@@ -128,6 +130,24 @@ class TestAtomicity:
         assert snapshot(tmp_path) == before
         assert zoo.list(tmp_path) == ([NAME] if republish else [])
 
+    def test_a_second_writer_waits(self, tmp_path):
+        pytest.importorskip("fcntl")
+        inside = []
+
+        def write(text):
+            with storage.replacing(tmp_path, NAME) as fresh:
+                inside.append(text)
+                for file in ("a", "b"):
+                    (fresh / file).write_text(text)
+                    time.sleep(0.01)
+                assert inside[-1] == text
+
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            list(pool.map(write, "12345678"))
+        assert sorted(inside) == list("12345678")
+        assert self.readable(tmp_path) == {inside[-1]}
+        assert [path.name for path in tmp_path.iterdir()] == [NAME]
+
     def test_names_that_begin_alike_do_not_disturb_each_other(self, tmp_path):
         for name in ("toy_n4", "toy_n4_bt", "toy_n44"):
             (tmp_path / f".{name}.1.new").mkdir()
@@ -230,6 +250,9 @@ class TestCard:
         with pytest.raises(zoo.CardError, match="versions of the backend 'torch'"):
             card = make_card(backend="torch", versions=versions)
             zoo.publish(model, NAME, card, make_inputs(), root=tmp_path)
+
+    def test_keys_in_the_order_of_the_schema(self, whole_card):
+        assert list(whole_card) == list(schema.SCHEMA)
 
     def test_given_card_is_left_alone(self, tmp_path, model):
         card = make_card()

@@ -232,6 +232,25 @@ class TestWrongFiles:
             assert line in str(error.value)
         assert "dense_1" not in str(error.value)
 
+    @pytest.mark.parametrize(
+        "text, reason",
+        [
+            ("{", "JSONDecodeError"),
+            ("null", "built keras.Model"),
+            ('{"class_name": "Lost", "module": "keras_dss.lost", "config": {}, '
+             '"registered_name": "keras_dss>Lost"}', "Lost"),
+            ('{"class_name": "Dense", "module": "keras.layers", "config": {"unit": 3}, '
+             '"registered_name": null}', "unit"),
+            ('{"class_name": "Dense", "module": "keras.layers", "config": {"units": 3}, '
+             '"registered_name": null}', "built keras.Model"),
+        ],
+    )  # fmt: skip
+    def test_config_that_gives_no_model(self, published, text, reason):
+        (published[2] / NAME / "config.json").write_text(text)
+        rehash(published[2], "config.json")
+        with pytest.raises(zoo.ArchitectureError, match=f"Expected .*config.json(.|\n)*{reason}"):
+            zoo.load(NAME, root=published[2])
+
     def test_pin_that_is_not_reproduced(self, published):
         _, _, root = published
         path = root / NAME / "pin.npz"
