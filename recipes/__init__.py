@@ -1,0 +1,1 @@
+"""Recipes: the published models, from the data to the zoo (`python -m recipes.run --help`)."""

@@ -1,0 +1,95 @@
+"""Files that are whole or absent: written under a temporary name, synced, renamed."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+_META = "meta.json"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be read, or that belongs to another run."""
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Give a temporary path beside `path`; on success it is synced and takes the place of `path`.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with replacing(Path(folder) / "a.txt") as temporary:
+    ...         _ = temporary.write_text("whole")
+    ...     print((Path(folder) / "a.txt").read_text())
+    whole
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix stays last: Keras and Matplotlib choose the format by it.
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        _sync(temporary)
+        os.replace(temporary, path)
+        _sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync(path):
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_json(path, content):
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def read_json(path):
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def write_csv(path, rows):
+    """Write dictionaries with the same keys as comma-separated values under one header line."""
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    with replacing(path) as temporary:
+        temporary.write_text(text.getvalue(), encoding="utf-8")
+
+
+def write_checkpoint(path, arrays, meta):
+    """Write named arrays and a JSON-able dictionary as one `.npz` file (no pickle)."""
+    encoded = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **{_META: encoded}, **arrays)
+
+
+def read_checkpoint(path):
+    """Return `(arrays, meta)` of `write_checkpoint`. Every byte is checked (CRC-32 of the archive).
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        meta = json.loads(arrays.pop(_META).tobytes())
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, OSError) as error:
+        raise CheckpointError(
+            "Expected a whole checkpoint: this one is damaged; begin again with --restart. "
+            f"Received: {path} ({type(error).__name__}: {error})"
+        ) from error
+    return arrays, meta

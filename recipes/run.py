@@ -1,0 +1,66 @@
+"""The command line: `python -m recipes.run --recipe=lra_listops --stage=all`."""
+
+import importlib
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from absl import app, flags
+
+from recipes.settings import override
+
+RECIPES = ("lra_listops", "smnist")
+STAGES = ("pretrain", "reduce", "train", "evaluate", "publish")
+SMOKE = (
+    "state_size=6", "children=n3_bt,n3", "model.features=4", "model.num_blocks=1", "calibration=4",
+    "pretrain.epochs=2", "pretrain.batch_size=8", "train.epochs=2", "train.batch_size=8",
+)  # fmt: skip
+
+FLAGS = flags.FLAGS
+flags.DEFINE_enum("recipe", None, RECIPES, "The recipe.", required=True)
+flags.DEFINE_enum("stage", "all", ["all", *STAGES], "What to do; what is complete is skipped.")
+flags.DEFINE_list("model", [], "Only these models, such as n16_bt (default: all).")
+flags.DEFINE_float("max_minutes", None, "Stop at a checkpoint after these minutes.", lower_bound=0)
+flags.DEFINE_string("work_dir", None, "Folder of checkpoints and results (default: runs/RECIPE).")
+flags.DEFINE_string("data_dir", None, "Folder of the data (default: KERAS_DSS_DATA_DIR).")
+flags.DEFINE_multi_string("set", [], "A setting, such as pretrain.epochs=3; may be repeated.")
+flags.DEFINE_bool("smoke", False, "Everything in a minute: a tiny model, a few random examples.")
+flags.DEFINE_bool("restart", False, "First throw away what the stage has made.")
+
+
+def main(arguments):
+    if len(arguments) > 1:
+        raise app.UsageError(f"Expected flags only. Received: {' '.join(arguments[1:])}")
+    settings = importlib.import_module(f"recipes.{FLAGS.recipe}").settings
+    folder = Path(FLAGS.work_dir or f"runs/{FLAGS.recipe}{'_smoke' if FLAGS.smoke else ''}")
+    try:
+        settings = override(settings, [*(SMOKE if FLAGS.smoke else ()), *FLAGS.set])
+    except ValueError as error:
+        raise app.UsageError(str(error)) from None
+    if FLAGS.smoke:  # never into the real zoo
+        os.environ.setdefault("KERAS_DSS_ZOO_DIR", str((folder / "zoo").absolute()))
+
+    from recipes.files import CheckpointError
+    from recipes.stages import StageError, Stages  # only now is a backend loaded
+    from recipes.training import Clock, TrainingDiverged
+
+    command = shlex.join(["python", "-m", "recipes.run", *sys.argv[1:]])
+    stages = Stages(
+        settings, folder, FLAGS.data_dir, Clock(FLAGS.max_minutes), command, FLAGS.smoke
+    )
+    try:
+        if FLAGS.restart:
+            stages.restart(FLAGS.stage, FLAGS.model)
+        for stage in STAGES if FLAGS.stage == "all" else [FLAGS.stage]:
+            print(f"== {FLAGS.recipe}: {stage}", flush=True)
+            if not stages.run(stage, FLAGS.model):
+                print("Time is up; the same command goes on from here.")
+                return
+    except (StageError, CheckpointError, TrainingDiverged, ValueError) as error:
+        sys.exit(f"Error: {error}")
+    print(f"Done; results in {folder}")
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,175 @@
+"""Settings of a recipe: frozen dataclasses, changed only by `override` (`--set key=value`)."""
+
+import ast
+import dataclasses
+import difflib
+import types
+import typing
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What a card says of the data."""
+
+    description: str
+    source: str
+    defects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Arguments of `keras_dss.models.DSSClassifier`, except the state size."""
+
+    features: int = 64
+    num_blocks: int = 4
+    bidirectional: bool = False
+    glu: bool = True
+    normalization: str = "layer"
+    prenorm: bool = True
+    dropout: float = 0.0
+    readout: str = "mean"
+    dt_min: float = 1e-3
+    dt_max: float = 1e-1
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """One training: AdamW, linear warm-up from zero, then half a cosine down to zero."""
+
+    epochs: int = 10
+    batch_size: int = 50
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.1  # fraction of all steps
+    ssm_learning_rate_scale: float = 0.25
+    step_learning_rate_scale: float = 0.25
+    label_smoothing: float = 0.0
+    clip_norm: float | None = 1.0
+    validate_every: int | None = None  # steps; None: at the end of every epoch
+
+
+@dataclass(frozen=True)
+class Child:
+    """A small model: reduced from the parent ("bt") or from Skew-HiPPO ("skew_hippo").
+
+    A reduced layer has eigenvalues of its own for every feature; by default so has the control, so
+    that both have the same architecture and differ in their initial parameters alone.
+    """
+
+    state_size: int
+    start: str
+    eigenvalues: str = "per_feature"
+
+    def __post_init__(self):
+        if self.start not in ("bt", "skew_hippo"):
+            raise ValueError(f'Expected start "bt" or "skew_hippo". Received: {self.start!r}')
+
+    @property
+    def suffix(self):
+        return f"n{self.state_size}_bt" if self.start == "bt" else f"n{self.state_size}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A recipe: the parent, its children, their trainings."""
+
+    task: str
+    data: DataFacts
+    state_size: int = 64
+    children: tuple[Child, ...] = (Child(16, "bt"), Child(16, "skew_hippo"))
+    model: ModelSettings = ModelSettings()
+    pretrain: TrainingSettings = TrainingSettings()
+    train: TrainingSettings = TrainingSettings()
+    calibration: int = 64  # training sequences that measure the controllability Gramians; 0: exact
+    seed: int = 0
+    checkpoint_minutes: float = 2.0
+
+    @property
+    def parent(self):
+        """The parent's published name."""
+        return f"{self.task}_n{self.state_size}"
+
+    def name(self, child):
+        """A child's published name."""
+        return f"{self.task}_{child.suffix}"
+
+    @property
+    def models(self):
+        """Every published name of the recipe, the parent's first, with its `Child` (or None)."""
+        return {self.parent: None, **{self.name(child): child for child in self.children}}
+
+
+def keys(settings, prefix=""):
+    """Return every key that `override` knows, nested ones with a dot."""
+    found = []
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if isinstance(value, DataFacts):  # facts are not chosen
+            continue
+        nested = dataclasses.is_dataclass(value)
+        found += keys(value, f"{prefix}{field.name}.") if nested else [prefix + field.name]
+    return found
+
+
+def override(settings, assignments):
+    """Return `settings` with `key=value` strings applied.
+
+    Args:
+        settings: a `Settings`.
+        assignments: strings such as `"pretrain.epochs=3"`; children are written
+            `"children=n16_bt,n16"`.
+
+    Raises:
+        ValueError: an unknown key (near ones are named), or a value of another type.
+
+    >>> settings = Settings("lra_listops", DataFacts("expressions", "generated"))
+    >>> override(settings, ["pretrain.epochs=3", "children=n8_bt"]).children
+    (Child(state_size=8, start='bt', eigenvalues='per_feature'),)
+    """
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        known = keys(settings)
+        if not equals:
+            raise ValueError(f"Expected key=value. Received: {assignment!r}")
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=3, cutoff=0.4)
+            ends = [name for name in known if name.split(".")[-1] == key]
+            hint = ", ".join(dict.fromkeys(ends + near)) or ", ".join(known)
+            raise ValueError(f"Unknown setting; did you mean: {hint}? Received: {key!r}")
+        settings = _replace(settings, key.split("."), text, key)
+    return settings
+
+
+def _replace(settings, path, text, key):
+    head, *rest = path
+    if rest:
+        value = _replace(getattr(settings, head), rest, text, key)
+    elif head == "children":
+        value = tuple(_child(part) for part in text.split(",") if part)
+    else:
+        value = _parse(text, typing.get_type_hints(type(settings))[head], key)
+    return dataclasses.replace(settings, **{head: value})
+
+
+def _child(text):
+    size, _, start = text.removeprefix("n").partition("_")
+    if not text.startswith("n") or not size.isdigit() or start not in ("", "bt"):
+        raise ValueError(f"Expected children such as n16_bt or n16. Received: {text!r}")
+    return Child(int(size), "bt" if start else "skew_hippo")
+
+
+def _parse(text, hint, key):
+    accepted = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if str in accepted:
+        return text
+    try:
+        value = ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError):
+        value = text
+    if float in accepted and type(value) is int:
+        value = float(value)
+    if type(value) not in accepted:
+        names = " or ".join("None" if kind is type(None) else kind.__name__ for kind in accepted)
+        raise ValueError(f"Expected {key} of type {names}. Received: {text!r}")
+    return value

@@ -1,0 +1,283 @@
+"""Training that can be killed at any moment.
+
+The weights after step k are a function of (settings, seed, data) alone: the order of the data
+follows from (seed, epoch), the learning rate from the step, random masks from seeds that are part of
+the checkpoint. Where a run was stopped, and how often it was saved, leaves no trace in the result.
+"""
+
+import dataclasses
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_dss.optimizers import DSSAdamW
+from recipes import curves
+from recipes.files import CheckpointError, read_checkpoint, write_checkpoint, write_csv
+from recipes.progress import Progress
+
+
+class TrainingDiverged(ArithmeticError):
+    """The loss, or a weight, is no longer a finite number."""
+
+
+class Clock:
+    """The time a command may take; `minutes=None` means without end."""
+
+    def __init__(self, minutes=None):
+        self.deadline = None if minutes is None else time.monotonic() + 60.0 * minutes
+
+    def over(self):
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+
+@dataclass
+class State:
+    """Everything a training knows besides the variables of the model and the optimizer."""
+
+    step: int = 0
+    seconds: float = 0.0  # of training and validation, over all resumed runs
+    loss_sum: float = 0.0  # of the training batches since the last validation
+    correct: float = 0.0
+    samples: int = 0
+    best_accuracy: float = -1.0
+    best_loss: float = float("inf")
+    best_step: int = 0
+    history: list = field(default_factory=list)
+
+
+def learning_rate_schedule(settings, total):
+    """Return the schedule: linear from 0 to the learning rate, then half a cosine down to 0."""
+    warmup = round(settings.warmup * total)
+    start = 0.0 if warmup else settings.learning_rate
+    target = settings.learning_rate if warmup else None
+    return keras.optimizers.schedules.CosineDecay(
+        start, max(total - warmup, 1), warmup_target=target, warmup_steps=warmup
+    )
+
+
+def cross_entropy(label_smoothing=0.0):
+    """Return the loss of integer labels (B,) and logits (B, classes)."""
+    if not label_smoothing:
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    dense = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing)
+
+    def smoothed(labels, logits):
+        labels = keras.ops.reshape(labels, (-1,))
+        return dense(keras.ops.one_hot(labels, logits.shape[-1]), logits)
+
+    return smoothed
+
+
+def score(model, batches):
+    """Return `(mean cross-entropy, correct, samples)` of a model over `(x, labels)` batches."""
+    loss, correct, samples = 0.0, 0, 0
+    for x, labels in batches:
+        labels = np.asarray(labels).reshape(-1)
+        logits = keras.ops.convert_to_numpy(model.predict_on_batch(x)).astype(np.float64)
+        logits -= logits.max(axis=-1, keepdims=True)
+        log_total = np.log(np.exp(logits).sum(axis=-1))
+        loss += float(np.sum(log_total - logits[np.arange(len(labels)), labels]))
+        correct += int(np.sum(np.argmax(logits, axis=-1) == labels))
+        samples += len(labels)
+    return loss / samples, correct, samples
+
+
+class Training:
+    """One resumable training of `model`; `run` does it, `folder` holds its files.
+
+    Files: `checkpoint.npz` (everything), `history.csv`, `curves.png`.
+
+    Args:
+        model: a classifier that gives logits.
+        data: training batches: `steps_per_epoch`, and `epoch(number, start)`, the (x, labels)
+            batches of that epoch from batch `start` on, a pure function of its arguments.
+        validation: a function that returns the validation batches.
+        settings: `TrainingSettings`.
+        seed: seed of the random masks.
+        folder: where the files are.
+        name: the model's name, for messages and pictures.
+        identity: JSON-able description of what is trained; a checkpoint of another one is refused.
+        checkpoint_minutes: time between two checkpoints; also written at every validation.
+    """
+
+    def __init__(
+        self, model, data, validation, settings, *, seed, folder, name, identity,
+        checkpoint_minutes=2.0,
+    ):  # fmt: skip
+        self.model, self.data, self.validation, self.settings = model, data, validation, settings
+        self.seed, self.folder, self.name = seed, Path(folder), name
+        self.checkpoint_seconds = 60.0 * checkpoint_minutes
+        backend = {"name": keras.backend.backend(), "keras": keras.__version__}
+        self.identity = {**identity, "seed": seed, "backend": backend}
+        self.identity["training"] = dataclasses.asdict(settings)
+        self.total = settings.epochs * data.steps_per_epoch
+        self.state, self.best = State(), None
+        self._compile()
+        if self.path.exists():
+            self._load()
+
+    @property
+    def path(self):
+        return self.folder / "checkpoint.npz"
+
+    @property
+    def complete(self):
+        return self.state.step >= self.total
+
+    def run(self, clock=None):
+        """Train until all epochs are done or the clock is over; return whether all are done.
+
+        Raises:
+            TrainingDiverged: a loss or weight is not finite. The last checkpoint is from before.
+        """
+        clock, state = clock or Clock(), self.state
+        if self.complete:
+            return True
+        steps = self.data.steps_per_epoch
+        every = self.settings.validate_every or steps
+        with Progress(self.name, self.total, state.step, steps) as progress:
+            self.began, self.saved = time.monotonic() - state.seconds, time.monotonic()
+            while not self.complete:
+                epoch, start = divmod(state.step, steps)
+                for x, labels in self.data.epoch(epoch, start):
+                    self._step(x, labels, progress)
+                    if state.step % every == 0 or state.step % steps == 0:
+                        self._validate(progress)
+                        self._save()
+                    elif time.monotonic() - self.saved >= self.checkpoint_seconds:
+                        self._save()
+                    if clock.over() and not self.complete:
+                        self._save()
+                        progress.say(f"stopped at step {state.step} of {self.total}: time is up")
+                        return False
+            self.draw()
+        return True
+
+    def draw(self):
+        """Write the history and the curves."""
+        write_csv(self.folder / "history.csv", self.state.history)
+        curves.draw_training(self.state.history, self.name, self.folder / "curves.png")
+
+    def _compile(self):
+        settings = self.settings
+        self.optimizer = DSSAdamW(
+            learning_rate_schedule(settings, self.total),
+            weight_decay=settings.weight_decay,
+            ssm_learning_rate_scale=settings.ssm_learning_rate_scale,
+            step_learning_rate_scale=settings.step_learning_rate_scale,
+            global_clipnorm=settings.clip_norm,
+        )
+        loss = cross_entropy(settings.label_smoothing)
+        metric = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+        self.model.compile(optimizer=self.optimizer, loss=loss, metrics=[metric])
+        self.optimizer.build(self.model.trainable_variables)
+        if keras.backend.backend() == "tensorflow":
+            self._trace()
+
+    def _trace(self):
+        """Trace TensorFlow's graphs in an order of their own, then undo the steps.
+
+        TensorFlow generalises a graph to the shapes that it meets, and rounds differently in each:
+        without this, the last bits would depend on where a run was resumed.
+        """
+        initial = [keras.ops.convert_to_numpy(v) for v in self._variables()]
+        for x, labels in self.data.shapes():
+            self.model.train_on_batch(x, labels)
+        for variable, value in zip(self._variables(), initial, strict=True):
+            variable.assign(value)
+
+    def _step(self, x, labels, progress):
+        state = self.state
+        if keras.backend.backend() == "torch":
+            # Keras' torch dropout without a seed of its own draws from torch's global generator.
+            import torch
+
+            torch.manual_seed(np.random.SeedSequence([self.seed, state.step]).generate_state(1)[0])
+        logs = self.model.train_on_batch(x, labels, return_dict=True)
+        loss, accuracy = float(logs["loss"]), float(logs["accuracy"])
+        state.step += 1
+        if not np.isfinite(loss):
+            raise self._diverged(f"loss {loss}")
+        state.loss_sum += loss * len(labels)
+        state.correct += accuracy * len(labels)
+        state.samples += len(labels)
+        progress.step(state.step, len(labels), loss, accuracy)
+
+    def _validate(self, progress):
+        state = self.state
+        loss, correct, samples = score(self.model, self.validation())
+        accuracy = correct / samples
+        if (accuracy, -loss) > (state.best_accuracy, -state.best_loss):
+            state.best_accuracy, state.best_loss, state.best_step = accuracy, loss, state.step
+            self.best = [keras.ops.convert_to_numpy(w) for w in self.model.weights]
+        row = {
+            "epoch": round(state.step / self.data.steps_per_epoch, 4),
+            "step": state.step,
+            "loss": state.loss_sum / state.samples,
+            "accuracy": state.correct / state.samples,
+            "validation_loss": loss,
+            "validation_accuracy": accuracy,
+            "learning_rate": float(keras.ops.convert_to_numpy(self.optimizer.learning_rate)),
+            "minutes": round((time.monotonic() - self.began) / 60.0, 3),
+        }
+        state.history.append(row)
+        state.loss_sum, state.correct, state.samples = 0.0, 0.0, 0
+        progress.say(
+            f"epoch {row['epoch']:g}  loss {row['loss']:.4f}  accuracy {row['accuracy']:.2%}  "
+            f"validation loss {loss:.4f}  accuracy {accuracy:.2%} ({correct}/{samples})  "
+            f"best {state.best_accuracy:.2%}  {row['minutes']:.1f} min"
+        )
+        self.draw()
+
+    def _variables(self):
+        """Return every variable that a step reads or writes: weights, seeds, optimizer."""
+        return [*self.model.variables, *self.optimizer.variables]
+
+    def _save(self):
+        values = [keras.ops.convert_to_numpy(v) for v in self._variables()]
+        for variable, value in zip(self._variables(), values, strict=True):
+            if value.dtype.kind == "f" and not np.all(np.isfinite(value)):
+                raise self._diverged(f"values of {variable.path} that are not finite")
+        arrays = {f"variable/{i}": value for i, value in enumerate(values)}
+        arrays |= {f"best/{i}": value for i, value in enumerate(self.best or [])}
+        self.state.seconds = time.monotonic() - self.began
+        meta = {"identity": self.identity, "state": dataclasses.asdict(self.state)}
+        meta["variables"] = [_describe(v) for v in self._variables()]
+        write_checkpoint(self.path, arrays, meta)
+        self.saved = time.monotonic()
+
+    def _load(self):
+        arrays, meta = read_checkpoint(self.path)
+        for key in {**self.identity, **meta["identity"]}:
+            here, there = self.identity.get(key), meta["identity"].get(key)
+            if here != there:
+                raise CheckpointError(
+                    f"Expected a checkpoint of the same training, with {key} = {here}; take the "
+                    f"former settings, another --work_dir, or --restart. Received: {there}, in "
+                    f"{self.path}"
+                )
+        expected = [_describe(v) for v in self._variables()]
+        if expected != meta["variables"]:
+            raise CheckpointError(
+                f"Expected the variables {sorted(set(expected) - set(meta['variables']))} in "
+                f"{self.path}; begin again with --restart. Received: "
+                f"{sorted(set(meta['variables']) - set(expected))}"
+            )
+        for i, variable in enumerate(self._variables()):
+            variable.assign(arrays[f"variable/{i}"])
+        self.best = [arrays[f"best/{i}"] for i in range(sum(k[:5] == "best/" for k in arrays))]
+        self.state = State(**meta["state"])
+
+    def _diverged(self, what):
+        kept = f"The last checkpoint, before it, is kept: {self.path}" if self.path.exists() else ""
+        return TrainingDiverged(
+            f"{self.name}: expected finite numbers; lower the learning rate and --restart. {kept} "
+            f"Received: {what} at step {self.state.step} of {self.total}"
+        )
+
+
+def _describe(variable):
+    return f"{variable.name} {tuple(variable.shape)} {variable.dtype}"
