@@ -1,0 +1,33 @@
+"""Diagonal state space systems, their Gramians, norms and reductions, in float64.
+
+NumPy and SciPy alone: nothing here needs Keras.
+"""
+
+from keras_dss.ssm.balanced import BalancedTruncation, balanced_truncation
+from keras_dss.ssm.gramians import controllability_gramian, observability_gramian
+from keras_dss.ssm.hankel import hankel_singular_values
+from keras_dss.ssm.hinf import hinf_bounds, hinf_norm
+from keras_dss.ssm.hippo import skew_hippo
+from keras_dss.ssm.measured import GramianAccumulator, measured_gramian
+from keras_dss.ssm.modal import complex_balanced_truncation, modal_truncation, refit_residues
+from keras_dss.ssm.norms import h2_norm
+from keras_dss.ssm.system import DiagonalSystem, UnstableSystemError
+
+__all__ = [
+    "BalancedTruncation",
+    "DiagonalSystem",
+    "GramianAccumulator",
+    "UnstableSystemError",
+    "balanced_truncation",
+    "complex_balanced_truncation",
+    "controllability_gramian",
+    "h2_norm",
+    "hankel_singular_values",
+    "hinf_bounds",
+    "hinf_norm",
+    "measured_gramian",
+    "modal_truncation",
+    "observability_gramian",
+    "refit_residues",
+    "skew_hippo",
+]
