@@ -6,11 +6,11 @@ import numpy as np
 
 from keras_dss.ssm.hankel import decompose, hankel_factors
 from keras_dss.ssm.hinf import hinf_norm
+from keras_dss.ssm.modes import modes_of
 from keras_dss.ssm.norms import h2_norm
 from keras_dss.ssm.system import DiagonalSystem, check_rank, check_system, real_matmul
 
 NEGLIGIBLE = 1e-14  # states below this fraction of the largest Hankel value are rounding
-WORST_CONDITION = 1e10
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -108,8 +108,9 @@ def balanced_truncation(system, rank, *, horizon=None, controllability=None):
         if rank < n:
             matrices = _balanced_matrices(flat[part], factors, u, sigma, v, 2 * rank)
             highest = (sigma > NEGLIGIBLE * sigma[:, :1]).sum(axis=-1).clip(max=2 * rank)
-            found = _diagonalize(*matrices, highest, rank, need_stable[part])
-            poles[part], residues[part], order[part], condition[part] = found
+            found = modes_of(*matrices, highest, rank, need_stable[part])
+            poles[part], order[part], condition[part] = found[0], *found[2:]
+            residues[part] = found[1][:, 0]
     if rank == n:
         poles, residues = flat, system.residues.reshape(-1, n)
         order = n + (flat.imag != 0.0).sum(axis=-1)
@@ -156,7 +157,7 @@ def _check_gramian(gramian, system):
 
 
 def _balanced_matrices(poles, factors, u, sigma, v, size):
-    """Leading `A (B, m, m)`, `B (B, m)`, `C (B, m)` of the balanced real system."""
+    """Leading `A (B, m, m)`, `B (B, m)`, `C (B, 1, m)` of the balanced real system."""
     residues, left, _, right, _ = factors
     u, sigma, v = u[..., :size], sigma[:, :size], v[..., :size]
     root = np.sqrt(np.divide(1.0, sigma, out=np.zeros_like(sigma), where=sigma > 0.0))
@@ -164,54 +165,5 @@ def _balanced_matrices(poles, factors, u, sigma, v, size):
     columns = right @ (v * root[:, None, :])  # (B, N, m)
     a = real_matmul(rows * (residues * poles)[:, None, :], columns)
     b = np.einsum("bmn,bn->bm", rows, residues).real
-    c = np.einsum("bnm,bn->bm", columns, residues).real
+    c = real_matmul(residues[:, None, :], columns)
     return a, b, c
-
-
-def _diagonalize(a, b, c, highest, rank, need_stable):
-    """Modes of the largest leading subsystems that fit the rank, from `highest` downward."""
-    count = len(a)
-    poles, residues = np.zeros((count, rank), complex), np.zeros((count, rank), complex)
-    order, condition = highest.copy(), np.ones(count)
-    open_ = order > 0
-    while open_.any():
-        m = order[open_].max()
-        group = np.flatnonzero(open_ & (order == m))
-        values, vectors = np.linalg.eig(a[group, :m, :m])
-        values, vectors = values.astype(complex), vectors.astype(complex)
-        with np.errstate(all="ignore"):
-            inverse, fine = _inverse(vectors)
-            worst = np.linalg.norm(inverse, axis=-1).max(axis=-1)
-            weight = np.einsum("bm,bmj->bj", c[group, :m], vectors)
-            weight = weight * np.einsum("bjm,bm->bj", inverse, b[group, :m])
-        upper, real = values.imag > 0.0, values.imag == 0.0
-        modes = (upper | real).sum(axis=-1)
-        stable = np.abs(values).max(axis=-1) < 1.0
-        good = fine & (modes <= rank) & (worst < WORST_CONDITION)
-        good &= stable | ~need_stable[group]
-        keep, exists = group[good], (upper | real)[good]
-        chosen = np.argsort(~exists, axis=-1, kind="stable")[:, :rank]  # modes come first
-        exists = np.take_along_axis(exists, chosen, axis=-1)
-        doubled = np.where(real, weight.real, 2.0 * weight)
-        for target, source in ((poles, values), (residues, doubled)):
-            source = np.take_along_axis(source[good], chosen, axis=-1)
-            target[keep, : chosen.shape[-1]] = np.where(exists, source, 0.0)
-        condition[keep] = worst[good]
-        open_[keep] = False
-        order[group[~good]] -= 1
-        open_ &= order > 0
-    return poles, residues, order, condition
-
-
-def _inverse(matrices):
-    """Inverses, and which of them exist."""
-    try:
-        inverse = np.linalg.inv(matrices)
-    except np.linalg.LinAlgError:
-        inverse = np.full_like(matrices, np.nan)
-        for i, matrix in enumerate(matrices):
-            try:
-                inverse[i] = np.linalg.inv(matrix)
-            except np.linalg.LinAlgError:
-                continue
-    return inverse, np.isfinite(inverse).all(axis=(-1, -2))

@@ -22,7 +22,7 @@ def skew_hippo(state_size):
     Spaces" (2022), section 4.
 
     >>> skew_hippo(2).round(4)
-    array([-0.5+0.4806j, -0.5+4.8155j])
+    array([-0.5+0.5565j, -0.5+4.6033j])
     """
     state_size = check_positive_integer("state_size", state_size)
     root = np.sqrt(2.0 * np.arange(2 * state_size) + 1.0)

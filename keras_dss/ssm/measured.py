@@ -17,7 +17,7 @@ from scipy import fft
 
 from keras_dss.ssm.basis import one_minus_product
 from keras_dss.ssm.gramians import closed_poles
-from keras_dss.ssm.system import _complex, powers
+from keras_dss.ssm.system import as_complex, powers
 
 FEATURES = 16  # features at a time
 MARGINAL = 1e-9  # poles closer to the circle are summed step by step
@@ -71,7 +71,7 @@ class GramianAccumulator:
     """
 
     def __init__(self, poles):
-        poles = _complex("poles", poles)
+        poles = as_complex("poles", poles)
         if poles.ndim != 2 or 0 in poles.shape:
             raise ValueError(f"`poles` must have shape (H, N). Received: shape {poles.shape}")
         self.poles = poles

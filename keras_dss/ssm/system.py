@@ -39,7 +39,7 @@ class DiagonalSystem:
     __array_ufunc__ = None
 
     def __init__(self, poles, residues, feedthrough=0.0):
-        poles, residues = _complex("poles", poles), _complex("residues", residues)
+        poles, residues = as_complex("poles", poles), as_complex("residues", residues)
         if poles.ndim == 0 or residues.ndim == 0 or poles.shape[-1] != residues.shape[-1]:
             raise ValueError(
                 "`poles` and `residues` must have shape (..., N) with the same number of modes N. "
@@ -196,7 +196,7 @@ class DiagonalSystem:
         return hinf_norm(self, rtol=rtol)
 
 
-def _complex(name, value):
+def as_complex(name, value):
     value = np.asarray(value)
     if value.dtype.kind not in "cfiub":
         raise ValueError(f"`{name}` must be numeric. Received: dtype {value.dtype}")
