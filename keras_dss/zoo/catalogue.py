@@ -19,6 +19,12 @@ def card(name, root=None):
     Raises:
         UnknownModelError: for an unknown name, with the nearest ones.
         MissingFileError, CardError, FormatError: for a missing, damaged or newer card.
+
+    Example:
+
+    >>> import keras_dss
+    >>> all(keras_dss.zoo.card(name)["version"] >= 1 for name in keras_dss.zoo.list())
+    True
     """
     folder = locate(name, root)
     found = read_card(folder)
@@ -43,6 +49,13 @@ def load(name, load_weights=True, *, root=None):
         CardError, FormatError: for a damaged or newer card.
         ArchitectureError: for a config that this Keras or keras_dss cannot build.
         WeightsMismatchError: if weights do not fit the architecture, with names and shapes.
+
+    Example:
+
+    >>> import keras_dss
+    >>> for name in keras_dss.zoo.list()[:1]:
+    ...     model = keras_dss.zoo.load(name)
+    ...     model.compile("adam", "sparse_categorical_crossentropy")
     """
     found = card(name, root)
     folder = locate(name, root)
@@ -68,6 +81,12 @@ def verify(name, *, root=None):
     Raises:
         ZooError: a subclass that says what does not hold; see `load`, and
         PinError: if an output differs by more than the card's `pin["atol"]`.
+
+    Example:
+
+    >>> import keras_dss
+    >>> all("pin_error" in keras_dss.zoo.verify(name) for name in keras_dss.zoo.list()[:1])
+    True
     """
     found = card(name, root)
     folder = locate(name, root)

@@ -30,6 +30,13 @@ def count_states(model):
 
     Args:
         model: a built `keras.Model`.
+
+    Example:
+
+    >>> import keras_dss
+    >>> model = keras_dss.models.DSSClassifier(2, features=4, num_blocks=2, state_size=8)
+    >>> keras_dss.zoo.count_states(model)
+    64
     """
     return sum(math.prod(weights["W"].shape[:-1]) for weights in _ssm_weights(model))
 
@@ -39,6 +46,13 @@ def count_ssm_parameters(model):
 
     Args:
         model: a built `keras.Model`.
+
+    Example:
+
+    >>> import keras_dss
+    >>> model = keras_dss.models.DSSClassifier(2, features=4, num_blocks=1, state_size=8)
+    >>> keras_dss.zoo.count_ssm_parameters(model)  # 2 * N + H + 2 * H * N + H
+    88
     """
     return sum(
         math.prod(weight.shape) for weights in _ssm_weights(model) for weight in weights.values()

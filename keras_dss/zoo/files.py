@@ -97,9 +97,16 @@ def read_config(folder):
 def write_weights(model, path):
     """Writes the weights of an uncompiled model; the same weights give the same bytes.
 
-    Keras' h5 holds neither the states of random seeds nor any time of writing.
+    The arrays lie where Keras puts them, at paths made of class names and order. Left out are the
+    layers' automatic names beside them, which depend on what was built before in the process.
     """
-    model.save_weights(path)
+    with tempfile.TemporaryDirectory() as scratch:
+        saved = Path(scratch) / WEIGHTS
+        model.save_weights(saved)
+        with h5py.File(saved, "r") as source, h5py.File(path, "w") as target:
+            for name in sorted(layout(saved)):
+                copy = target.create_dataset(name, data=source[name][()], track_times=False)
+                copy.attrs.update(source[name].attrs)  # the dtype of bfloat16
 
 
 def layout(path):

@@ -30,6 +30,12 @@ def root():
 
     Raises:
         ZooError: if there is none of the three.
+
+    Example:
+
+    >>> import keras_dss
+    >>> keras_dss.zoo.root().name in ("zoo", "_zoo_data") or "KERAS_DSS_ZOO_DIR" in os.environ
+    True
     """
     given = os.environ.get("KERAS_DSS_ZOO_DIR")
     if given:

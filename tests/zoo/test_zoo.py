@@ -1,8 +1,5 @@
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import h5py
 import keras
@@ -13,7 +10,6 @@ from keras_dss import zoo
 from keras_dss.zoo import files, storage
 from tests.zoo.support import make_card, make_inputs, make_model, snapshot
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 NAME = "toy_n4"
 
 
@@ -109,7 +105,8 @@ class TestRoundTrip:
         model = make_model()
         first = zoo.publish(model, NAME, make_card(), make_inputs(), root=tmp_path)
         monkeypatch.setattr("time.time", lambda: 2e9)
-        logits(model)
+        unnamed = [keras.layers.Dense(1).name for _ in range(12)]  # automatic names grow longer
+        assert "dense" in unnamed[0]
         second = zoo.publish(model, NAME, make_card(), make_inputs(), root=tmp_path)
         assert first["files"] == second["files"]
         assert (first["version"], second["version"]) == (1, 2)
@@ -131,24 +128,6 @@ class TestRoundTrip:
         np.testing.assert_allclose(
             logits(zoo.load(NAME, root=tmp_path), pin), logits(model, pin), atol=1e-6
         )
-
-    def test_other_process_with_other_models(self, published):
-        model, _, root = published
-        code = (
-            "import keras, numpy as np\n"
-            "from keras_dss import zoo\n"
-            "from tests.zoo.support import make_inputs, make_model\n"
-            "others = [make_model(seed) for seed in range(3)]\n"
-            f"found = zoo.verify({NAME!r}, root={str(root)!r})\n"
-            f"model = zoo.load({NAME!r}, root={str(root)!r})\n"
-            "print(keras.ops.convert_to_numpy(model(make_inputs())).tolist())\n"
-        )
-        result = subprocess.run(
-            [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True
-        )
-        assert result.returncode == 0, result.stderr
-        received = json.loads(result.stdout.splitlines()[-1])
-        np.testing.assert_allclose(received, logits(model), atol=1e-5)
 
     def test_this_process_with_other_models(self, published):
         model, _, root = published
