@@ -1,4 +1,20 @@
-"""Data sets, one task per module: `load(split, data_dir=None)` returns NumPy arrays `(x, y)`."""
+"""Data sets, one task per module: `load(split, data_dir=None)` returns NumPy arrays `(x, y)`.
 
-from keras_dss.datasets import lra_listops  # noqa: F401
-from keras_dss.datasets.batches import Batches, sequence_lengths  # noqa: F401
+With TensorFlow Datasets, `tfds.load("lra_listops")` works after `import keras_dss.datasets`. The
+builder is registered when `tensorflow_datasets` is imported, earlier or later, by a hook of wrapt,
+on which that package depends. Nothing here imports it.
+"""
+
+from keras_dss.datasets import lra_listops, smnist
+from keras_dss.datasets.batches import Batches, choose_boundaries, sequence_lengths
+
+try:
+    import wrapt
+except ImportError:  # then there is no tensorflow_datasets either
+    pass
+else:
+    wrapt.register_post_import_hook(
+        "keras_dss.datasets.tfds_builders:register", "tensorflow_datasets"
+    )
+
+__all__ = ["Batches", "choose_boundaries", "lra_listops", "sequence_lengths", "smnist"]

@@ -125,11 +125,11 @@ class Batches(keras.utils.PyDataset):
         self.set_epoch(epoch, start, stop)
 
     def _check_boundaries(self, boundaries):
-        if isinstance(boundaries, int):
+        if np.ndim(boundaries) == 0:
             boundaries = choose_boundaries(self.lengths, boundaries)
-        boundaries = np.minimum(boundaries, self.x.shape[1])
+        boundaries = np.minimum(boundaries, self.x.shape[1]).astype(int)
         longest = self.lengths.max(initial=0)
-        if (np.diff(boundaries) < 0).any() or boundaries[-1] < longest:
+        if (np.diff(boundaries) < 0).any() or boundaries.max(initial=0) < longest:
             raise ValueError(
                 f"`boundaries` must increase up to the longest sequence, {longest}. "
                 f"Received: {boundaries.tolist()}"

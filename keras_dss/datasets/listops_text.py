@@ -1,0 +1,157 @@
+"""ListOps expressions as text and as token codes, and their values."""
+
+import numpy as np
+
+from keras_dss.datasets.listops_generator import CLOSE, MAX, MAX_LENGTH, MED, MIN, SM
+
+VOCABULARY_SIZE = 16
+SYMBOLS = ("", *"0123456789", "[MIN", "[MAX", "[MED", "[SM", "]")  # by token code; 0 is padding
+_CODES = {symbol: code for code, symbol in enumerate(SYMBOLS) if symbol}
+_OPERATORS = ((b"[MIN", b"\xfb"), (b"[MAX", b"\xfc"), (b"[MED", b"\xfd"), (b"[SM", b"\xfe"))
+_TABLE = bytearray(b"\xff" * 256)  # from bytes to token codes
+for _byte, _code in zip(b"0123456789\xfb\xfc\xfd\xfe]", range(1, 16), strict=True):
+    _TABLE[_byte] = _code
+
+
+def encode(raw):
+    """Returns expressions as padded token codes.
+
+    Symbols are separated by spaces. The official spelling, `( ( ( [MAX 3 ) 4 ) ] )`, and the
+    short one without parentheses, `[MAX 3 4 ]`, give the same tokens.
+
+    Args:
+        raw: a string, or a sequence of n strings.
+
+    Returns:
+        uint8 (2000,) for one string, (n, 2000) for a sequence.
+
+    Raises:
+        ValueError: if a symbol is unknown or an expression is longer than 2000 tokens.
+
+    Example:
+
+    >>> encode("[MAX 3 4 ]")[:6]
+    array([12,  4,  5, 15,  0,  0], dtype=uint8)
+    """
+    if isinstance(raw, str | bytes):
+        return encode([raw])[0]
+    x = np.zeros((len(raw), MAX_LENGTH), np.uint8)
+    for i, text in enumerate(raw):
+        try:
+            codes = encode_bytes(text)
+        except ValueError as error:
+            raise ValueError(f"Expression {i}: {error}") from None
+        x[i, : len(codes)] = np.frombuffer(codes, np.uint8)
+    return x
+
+
+def encode_bytes(text):
+    """Returns the token codes of one expression as bytes, without padding.
+
+    This is fast where single spaces separate the symbols, as in the official files.
+    """
+    if isinstance(text, str):
+        text = text.encode()
+    codes = text
+    for symbol, code in _OPERATORS:
+        codes = codes.replace(symbol, code)
+    codes = codes.translate(_TABLE, b" ()")
+    symbols = len(codes) + text.count(b"(") + text.count(b")")
+    if b"\xff" in codes or symbols != text.count(b" ") + 1 or not text.isascii():
+        words = text.decode(errors="replace").split()
+        found = [symbol for symbol in words if symbol not in "()"]
+        unknown = [symbol for symbol in found if symbol not in _CODES]
+        if unknown:
+            raise ValueError(
+                f"every symbol must be one of {' '.join(_CODES)} ( ), separated by spaces. "
+                f"Received: {unknown[0]!r}"
+            )
+        codes = bytes(_CODES[symbol] for symbol in found)
+    if len(codes) > MAX_LENGTH:
+        raise ValueError(f"at most {MAX_LENGTH} tokens are allowed. Received: {len(codes)}")
+    return codes
+
+
+def decode(tokens, parentheses=False):
+    """Returns token codes as text, the inverse of `encode`.
+
+    Args:
+        tokens: ints (L,) or (n, L), padded with 0.
+        parentheses: whether to write the parentheses of the official files.
+
+    Returns:
+        A string, or a list of n strings.
+
+    Example:
+
+    >>> decode(encode("[MAX 3 4 ]"), parentheses=True)
+    '( ( ( [MAX 3 ) 4 ) ] )'
+    """
+    tokens = np.asarray(tokens)
+    if tokens.ndim > 1:
+        return [decode(row, parentheses) for row in tokens]
+    symbols = [SYMBOLS[code] for code in tokens[tokens > 0]]
+    return " ".join(_parenthesise(symbols) if parentheses else symbols)
+
+
+def _parenthesise(symbols):
+    """An operator with k arguments is `k + 1` nested pairs: ( ( ( operator a_1 ) ... a_k ) ] )."""
+    result, opened = [], []
+    for symbol in symbols:
+        if symbol.startswith("["):
+            opened.append(len(result))
+            result.append([symbol])
+            continue
+        if symbol == "]":
+            part = [item for piece in result[opened[-1] :] for item in piece]
+            del result[opened.pop() :]
+            part = ["(", *part, "]", ")"]
+        else:
+            part = [symbol]
+        if opened:
+            result[opened[-1]].insert(0, "(")
+            part = [*part, ")"]
+        result.append(part)
+    return [item for piece in result for item in piece]
+
+
+def evaluate(tokens):
+    """Returns the value, 0 to 9, of one expression given as token codes (L,) or as text.
+
+    MED is the median rounded down, SM the sum modulo 10.
+
+    Raises:
+        ValueError: if the tokens are not one complete expression.
+
+    Example:
+
+    >>> evaluate("[SM 7 [MED 1 2 8 9 ] 9 ]")
+    1
+    """
+    if isinstance(tokens, str | bytes):
+        tokens = encode(tokens)
+    functions = {
+        MIN: min,
+        MAX: max,
+        MED: lambda digits: int(np.median(digits)),
+        SM: lambda digits: sum(digits) % 10,
+    }
+    stack = [[None]]  # one list for each open operator: itself, then the values of its arguments
+    for token in np.trim_zeros(np.asarray(tokens), "b").tolist():
+        if token in functions:
+            stack.append([functions[token]])
+        elif token == CLOSE and len(stack) > 1 and len(stack[-1]) > 1:
+            function, *arguments = stack.pop()
+            stack[-1].append(function(arguments))
+        elif 1 <= token <= 10:
+            stack[-1].append(token - 1)
+        else:
+            raise ValueError(
+                f"Expected a digit, an operator or the end of one. Received: token {token}"
+            )
+    if len(stack) != 1 or len(stack[0]) != 2:
+        raise ValueError(
+            "Expected one complete expression. "
+            f"Received: {len(stack[0]) - 1} complete, {len(stack) - 1} operators left open"
+        )
+    return stack[0][1]

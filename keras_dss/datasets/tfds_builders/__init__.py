@@ -1,0 +1,12 @@
+"""Data set builders for TensorFlow Datasets, over the modules of `keras_dss.datasets`."""
+
+
+def register(tensorflow_datasets=None):
+    """Registers the builders, so that `tfds.load` finds them by name.
+
+    This happens by itself when `keras_dss.datasets` and `tensorflow_datasets` are both imported.
+
+    Args:
+        tensorflow_datasets: the module, as handed over by import hooks; not needed.
+    """
+    from keras_dss.datasets.tfds_builders.lra_listops import lra_listops_dataset_builder  # noqa: F401

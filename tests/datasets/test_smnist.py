@@ -1,0 +1,64 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_dss.datasets import smnist
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with images in the layout of MNIST; the label is the corner pixel modulo 10."""
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for part, size in (("train", 60_000), ("test", 10_000)):
+        images = np.zeros((size, 28, 28), np.uint8)
+        images[:, 0, 0] = rng.integers(0, 256, size)
+        arrays |= {f"x_{part}": images, f"y_{part}": images[:, 0, 0] % 10}
+    np.savez(tmp_path / "mnist.npz", **arrays)
+    monkeypatch.delenv("KERAS_DSS_DATA_DIR", raising=False)
+    return tmp_path
+
+
+def test_load(folder, monkeypatch):
+    monkeypatch.setenv("KERAS_DSS_DATA_DIR", str(folder))
+    for split, size in smnist.SPLITS.items():
+        x, y = smnist.load(split)
+        assert x.shape == (size, 784, 1) and x.dtype == np.float32
+        assert y.shape == (size,) and y.dtype == np.uint8
+        corner = np.rint(x[:, 0, 0] * smnist.STANDARD_DEVIATION + smnist.MEAN)
+        np.testing.assert_array_equal(corner % 10, y)
+    np.testing.assert_array_equal(smnist.load("val", folder)[1], smnist.load("validation")[1])
+
+
+def test_splits_are_disjoint_and_never_change():
+    train, validation = smnist.split_indices("train"), smnist.split_indices("validation")
+    np.testing.assert_array_equal(np.sort(np.concatenate([train, validation])), np.arange(60_000))
+    assert (np.diff(train) > 0).all() and (np.diff(validation) > 0).all()
+    assert validation[:4].tolist() == [0, 3, 15, 37]
+
+
+def test_encode():
+    image = np.zeros((1, 28, 28), np.uint8)
+    image[0, 1, 2] = 255
+    x = smnist.encode(image)
+    assert x[0, 30, 0] == pytest.approx((255 - smnist.MEAN) / smnist.STANDARD_DEVIATION)
+    assert x[0, 0, 0] == pytest.approx(-smnist.MEAN / smnist.STANDARD_DEVIATION)
+    for wrong in (image.astype("float32"), image[0], np.zeros((2, 784), np.uint8)):
+        with pytest.raises(ValueError, match="uint8 images .n, 28, 28.. Received: "):
+            smnist.encode(wrong)
+
+
+def test_errors(folder, monkeypatch):
+    with pytest.raises(ValueError, match="train, validation, test. Received: 'dev'"):
+        smnist.load("dev", folder)
+    np.savez(folder / "mnist.npz", images=np.zeros(3))
+    with pytest.raises(ValueError, match="mnist.npz: expected arrays .*Received: .'images'"):
+        smnist.load("train", folder)
+
+    def fail(*_, **__):
+        raise OSError("no network")
+
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", fail)
+    (folder / "mnist.npz").unlink()
+    with pytest.raises(FileNotFoundError, match="mnist.npz .*KERAS_DSS_DATA_DIR.*no network"):
+        smnist.load("train", folder)
