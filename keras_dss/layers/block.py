@@ -1,0 +1,115 @@
+"""Residual blocks around a DSS layer."""
+
+import keras
+
+from keras_dss.layers.dss import DSS
+from keras_dss.layers.parameters import _one_of
+
+NORMALIZATIONS = ("layer", "batch", None)
+
+
+@keras.saving.register_keras_serializable(package="keras_dss")
+class DSSBlock(keras.layers.Layer):
+    """DSS, GELU, dropout and a mix of the features, with normalization around a residual.
+
+    Pre-norm computes `x + mix(dropout(gelu(ssm(norm(x)))))`, post-norm
+    `norm(x + mix(dropout(gelu(ssm(x)))))`. The mix is Dense(H), or with `glu=True` a gated linear
+    unit `a * sigmoid(b)` of Dense(2H) = [a, b]. Dropout takes whole features over time. Batch
+    normalization counts valid steps only.
+
+    Args:
+        ssm: a `DSS` layer.
+        normalization: `"layer"`, `"batch"` or None.
+        prenorm: True for pre-norm, False for post-norm.
+        glu: whether the mix is gated.
+        dropout: rate, 0 <= dropout < 1.
+
+    Call arguments:
+        inputs: (batch, length, H). mask: bool (batch, length); optional.
+
+    Returns:
+        (batch, length, H).
+
+    Example:
+
+    >>> from keras_dss.layers import DSS
+    >>> block = DSSBlock(DSS(16), glu=True)
+    >>> tuple(block(keras.ops.ones((2, 100, 8))).shape)
+    (2, 100, 8)
+    """
+
+    def __init__(
+        self, ssm, *, normalization="layer", prenorm=True, glu=False, dropout=0.0, **kwargs
+    ):
+        super().__init__(**kwargs)
+        if not isinstance(ssm, DSS):
+            raise ValueError(f"`ssm` must be a keras_dss.layers.DSS. Received: ssm={ssm!r}")
+        if not 0.0 <= dropout < 1.0:
+            raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout!r}")
+        self.ssm = ssm
+        self.normalization = _one_of("normalization", normalization, NORMALIZATIONS)
+        self.prenorm = prenorm
+        self.glu = glu
+        self.dropout = dropout
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        features = input_shape[-1]
+        dtype = self.dtype_policy
+        self.norm = make_normalization(self.normalization, dtype)
+        if self.norm is not None:
+            self.norm.build(input_shape)
+        if not self.ssm.built:
+            self.ssm.build(input_shape)
+        self.drop = keras.layers.Dropout(self.dropout, noise_shape=(None, 1, None), dtype=dtype)
+        self.mix = keras.layers.Dense(2 * features if self.glu else features, dtype=dtype)
+        self.mix.build(input_shape)
+
+    def call(self, inputs, mask=None, training=False):
+        x = self._normalize(inputs, mask, training) if self.prenorm else inputs
+        x = self.ssm(x, mask=mask)
+        x = self.drop(keras.activations.gelu(x, approximate=False), training=training)
+        x = self.mix(x)
+        if self.glu:
+            x = keras.activations.glu(x, axis=-1)
+        x = inputs + x
+        return x if self.prenorm else self._normalize(x, mask, training)
+
+    def _normalize(self, x, mask, training):
+        return normalize(self.norm, x, mask, training)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+    def get_config(self):
+        return super().get_config() | {
+            "ssm": keras.saving.serialize_keras_object(self.ssm),
+            "normalization": self.normalization,
+            "prenorm": self.prenorm,
+            "glu": self.glu,
+            "dropout": self.dropout,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        config["ssm"] = keras.saving.deserialize_keras_object(config["ssm"])
+        return cls(**config)
+
+
+def make_normalization(kind, dtype=None):
+    """A normalization layer by its short name: `"layer"`, `"batch"` or None."""
+    if kind == "layer":
+        return keras.layers.LayerNormalization(epsilon=1e-5, dtype=dtype)
+    if kind == "batch":
+        return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, dtype=dtype)
+    return None
+
+
+def normalize(norm, x, mask, training):
+    """Applies a layer made by `make_normalization`; batch statistics are those of valid steps."""
+    if norm is None:
+        return x
+    if isinstance(norm, keras.layers.BatchNormalization):
+        return norm(x, training=training, mask=mask)
+    return norm(x)

@@ -1,0 +1,66 @@
+"""The diagonal state space layer, one step at a time."""
+
+import keras
+from keras import ops
+
+from keras_dss import ops as dss_ops
+from keras_dss.layers.parameters import DSSParameters
+
+
+@keras.saving.register_keras_serializable(package="keras_dss")
+class DSSCell(DSSParameters):
+    """One step of `DSS` for `keras.layers.RNN`: s <- exp(x) s + u, y = Re sum_n c_n s_n + D u.
+
+    Has the weights of a causal `DSS` under the same names, so that weights move between the two by
+    `set_weights`. The state is a pair of real tensors, real and imaginary parts (batch, H, N).
+
+    Args:
+        state_size: N, the number of complex modes of each feature.
+        **kwargs: the arguments of `DSS`, `bidirectional` excepted.
+
+    Call arguments:
+        inputs: (batch, H). states: list of two tensors (batch, H, N).
+
+    Returns:
+        `(outputs, states)`: (batch, H) and the new list.
+
+    Raises:
+        ValueError: for `bidirectional=True`, which has no recurrence in time.
+
+    Example:
+
+    >>> rnn = keras.layers.RNN(DSSCell(16), return_sequences=True)
+    >>> tuple(rnn(keras.ops.ones((2, 10, 8))).shape)
+    (2, 10, 8)
+    """
+
+    def __init__(self, state_size, **kwargs):
+        super().__init__(state_size, **kwargs)
+        if self.bidirectional:
+            raise ValueError("A cell runs forward in time only. Received: bidirectional=True")
+        self._features = None
+
+    @property
+    def state_size(self):
+        return [(self._features, self.num_modes), (self._features, self.num_modes)]
+
+    @property
+    def output_size(self):
+        return self._features
+
+    def build(self, input_shape):
+        self._build_parameters(input_shape[-1])
+        self._features = input_shape[-1]
+
+    def get_initial_state(self, batch_size=None):
+        return list(
+            dss_ops.initial_state(batch_size, self._features, self.num_modes, self.ssm_dtype)
+        )
+
+    def call(self, inputs, states, training=False):
+        u = ops.cast(inputs, self.ssm_dtype)  # (B, H)
+        state = tuple(ops.cast(part, self.ssm_dtype) for part in states)
+        poles = dss_ops.powers(self.log_poles(), ops.ones((), dtype="int32"))  # (H, N)
+        outputs, state = dss_ops.recurrence_step(u, state, poles, self.residues())
+        outputs = outputs + u * self.D
+        return ops.cast(outputs, self.compute_dtype), list(state)

@@ -1,0 +1,167 @@
+"""The diagonal state space layer, as a convolution."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_dss import ops as dss_ops
+from keras_dss.initializers import ReducedRank
+from keras_dss.layers.parameters import DSSParameters, parameters_from_system
+
+
+@keras.saving.register_keras_serializable(package="keras_dss")
+class DSS(DSSParameters):
+    """Diagonal state space layer: each feature is filtered by its own linear system.
+
+    Feature h of the input u is convolved with the real impulse response of N complex modes,
+
+        y_k = sum_{l<=k} K_l u_{k-l} + D u_k,   K_l = Re sum_n c_n exp(l x_n),   x = rate dt lambda
+
+    with `lambda = -exp(lambda_log_neg_re) + i lambda_im`. `parameterization="exp"` is the zero-order
+    hold, `c = W (exp(x) - 1) / lambda`; `"softmax"` divides the powers of each mode by their sum over
+    `kernel_length` steps, `c = W / (lambda sum_l exp(l x))`, and lets Re lambda have either sign.
+    The convolution takes O(L log L) time, the kernel O(N L) products in O(N sqrt L) memory.
+
+    The parameters and the convolution are float32 (float64 under a float64 policy) whatever the dtype
+    policy; inputs and outputs follow the policy. Padded steps of a mask neither feed the system nor
+    see anything of it: their outputs are zero.
+
+    Args:
+        state_size: N, the number of complex modes of each feature.
+        parameterization: `"exp"` or `"softmax"`.
+        kernel_length: for `"softmax"`: the L that the softmax runs over, at least the length of any
+            input; it never depends on the batch.
+        bidirectional: adds an anti-causal kernel with its own W, lags -1, -2, ...
+        eigenvalues: `"shared"` (one lambda for all features) or `"per_feature"` (and direction).
+        rate: sampling interval of the inputs in units of the one that dt was learned for.
+        dt_min, dt_max: bounds of the initial steps, log-uniform.
+        lambda_re_initializer, lambda_im_initializer, log_dt_initializer, w_initializer,
+            d_initializer: initial parameters; Skew-HiPPO, log-uniform and N(0, 1) by default.
+        lambda_regularizer, log_dt_regularizer, w_regularizer, d_regularizer: regularizers.
+        lambda_constraint, log_dt_constraint, w_constraint, d_constraint: constraints.
+
+    Call arguments:
+        inputs: (batch, length, features), any float dtype; the length may be unknown.
+        mask: bool (batch, length), True where a step is valid; optional.
+
+    Returns:
+        (batch, length, features) in the policy's compute dtype.
+
+    Raises:
+        ValueError: for options that are not listed, inputs that are not of rank 3, and inputs longer
+            than the kernel of a softmax layer.
+
+    Example:
+
+    >>> layer = DSS(state_size=16)
+    >>> tuple(layer(keras.ops.ones((2, 100, 8))).shape)
+    (2, 100, 8)
+
+    Source: Gupta, Gu and Berant, arXiv 2203.14343; Gu et al., arXiv 2206.11893.
+    """
+
+    @property
+    def state_size(self):
+        """N, the number of complex modes of each feature."""
+        return self.num_modes
+
+    def build(self, input_shape):
+        if len(input_shape) != 3:
+            raise ValueError(
+                f"Layer {self.name!r} takes inputs of shape (batch, length, features). "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
+        self._build_parameters(input_shape[-1])
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: input_shape[-1]})
+
+    def call(self, inputs, mask=None):
+        u = ops.cast(inputs, self.ssm_dtype)  # (B, L, H)
+        valid = None if mask is None else ops.cast(mask, self.ssm_dtype)[..., None]  # (B, L, 1)
+        if valid is not None:
+            u = u * valid
+        taps = self.kernel(self._length(inputs))  # (H, L) or (2, H, L)
+        taps = (taps[0], taps[1]) if self.bidirectional else (taps,)
+        outputs = dss_ops.fft_convolution(u, *taps) + u * self.D  # (B, L, H)
+        if valid is not None:
+            outputs = outputs * valid
+        return ops.cast(outputs, self.compute_dtype)
+
+    def kernel(self, length):
+        """Impulse response without D: (H, length), or (2, H, length) when bidirectional."""
+        x = self.log_poles()
+        if self.parameterization == "softmax":
+            weights = self.W[..., 0], self.W[..., 1]
+            return dss_ops.softmax_kernel(x, self.step(), weights, self.kernel_length, length)
+        return dss_ops.kernel(x, self.residues(), length)
+
+    def _length(self, inputs):
+        length = inputs.shape[1]
+        if length is None:
+            return ops.shape(inputs)[1]
+        if self.kernel_length is not None and length > self.kernel_length:
+            raise ValueError(
+                f"Layer {self.name!r} has a softmax kernel of kernel_length={self.kernel_length} "
+                f"steps and takes no longer input. Received: inputs of shape {tuple(inputs.shape)}"
+            )
+        return length
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+    def compute_mask(self, inputs, mask=None):
+        return mask
+
+    @classmethod
+    def from_system(cls, system, dt=None, **kwargs):
+        """A built layer with per-feature eigenvalues that computes the given systems.
+
+        Args:
+            system: `DiagonalSystem` (H, N), or (2, H, N) for a bidirectional layer.
+            dt: steps (H,) in which the poles are expressed; 1 by default.
+            **kwargs: other arguments of the layer, `parameterization` among them.
+
+        Raises:
+            ValueError: for a system of another rank, or unstable with `parameterization="exp"`.
+
+        Example:
+
+        >>> layer = DSS(4)
+        >>> layer.build((None, 10, 3))
+        >>> same = DSS.from_system(layer.to_system())
+        >>> bool(np.allclose(same.kernel(10), layer.kernel(10), atol=1e-6))
+        True
+        """
+        ndim = system.poles.ndim
+        if ndim not in (2, 3) or (ndim == 3 and system.poles.shape[0] != 2):
+            raise ValueError(
+                "A layer is made from a system of shape (H, N), or (2, H, N) for both directions. "
+                f"Received: a system of shape {system.poles.shape}"
+            )
+        features, modes = system.poles.shape[-2:]
+        config = reduced_config(cls(modes, bidirectional=ndim == 3, **kwargs), system, dt)
+        layer = cls.from_config(config)
+        layer.build((None, None, features))
+        return layer
+
+
+def reduced_config(layer, system, dt=None):
+    """Configuration of a layer like `layer` whose initial parameters compute `system`.
+
+    Args:
+        layer: a `DSS`, whose options are kept. system: (H, N) or (2, H, N). dt: (H,), 1 by default.
+
+    Returns:
+        dict for `DSS.from_config`, with per-feature eigenvalues and `ReducedRank` initializers.
+    """
+    features, modes = system.poles.shape[-2:]
+    dt = np.ones(features) if dt is None else np.broadcast_to(np.asarray(dt, "float64"), (features,))
+    values = parameters_from_system(
+        system, layer.rate * dt, layer.parameterization, layer.kernel_length
+    )
+    feedthrough = np.broadcast_to(system.feedthrough, system.poles.shape[:-1])
+    values |= {"log_dt": np.log(dt), "D": feedthrough[0] if layer.bidirectional else feedthrough}
+    config = layer.get_config() | {"state_size": modes, "eigenvalues": "per_feature"}
+    for name, value in values.items():
+        initializer = ReducedRank(value)
+        config[f"{name.lower()}_initializer"] = keras.initializers.serialize(initializer)
+    return config

@@ -1,0 +1,302 @@
+"""Kernels, convolutions and recurrences of diagonal state space models, in `keras.ops` alone.
+
+Every complex number is a pair `(re, im)` of real tensors, and every function runs in the precision
+of its arguments (float32 or float64), on TensorFlow, JAX and torch alike.
+
+One feature is a system with N modes, poles `a = exp(x)` and residues `c`:
+
+    s_k = a s_{k-1} + u_k,   y_k = Re sum_n c_n s_{n,k},   K_l = Re sum_n c_n a_n^l
+"""
+
+import math
+
+import keras
+import scipy.fft
+from keras import ops
+
+RECIPROCAL_GUARD = 1e-14
+
+
+def complex_multiply(a, b):
+    """(a_re + i a_im)(b_re + i b_im) of two pairs."""
+    return a[0] * b[0] - a[1] * b[1], a[0] * b[1] + a[1] * b[0]
+
+
+def complex_divide(a, b):
+    """a / b = a conj(b) / |b|^2 of two pairs, finite at b = 0."""
+    scale = 1.0 / (b[0] * b[0] + b[1] * b[1] + RECIPROCAL_GUARD)
+    re, im = complex_multiply(a, (b[0], -b[1]))
+    return re * scale, im * scale
+
+
+def complex_expm1(x):
+    """exp(x) - 1 of a pair, without cancellation near x = 0."""
+    half = ops.sin(0.5 * x[1])
+    re = ops.expm1(x[0]) * ops.cos(x[1]) - 2.0 * half * half
+    im = ops.exp(x[0]) * ops.sin(x[1])
+    return re, im
+
+
+def _multiples(x_im, steps):
+    """Phases `steps * x_im` reduced to [-pi, pi], with the gradient `steps`.
+
+    The phase of one step is held as a 32-bit fixed-point fraction of a turn. Integer products wrap
+    around, so every multiple is reduced modulo one turn exactly, where float32 products lose a
+    digit for each factor of ten in the number of steps.
+    """
+    turns = ops.stop_gradient(x_im) * (1.0 / (2.0 * math.pi))
+    fraction = turns - ops.round(turns)
+    fixed = ops.cast(ops.clip(fraction * 2.0**32, -(2.0**31), 2.0**31 - 256), "int32")
+    reduced = ops.cast(fixed * steps, x_im.dtype) * (2.0 * math.pi / 2.0**32)
+    linear = x_im * ops.cast(steps, x_im.dtype)
+    return reduced + (linear - ops.stop_gradient(linear))
+
+
+def powers(x, steps):
+    """exp(x * steps) as a pair, for log poles x (..., 1) and int32 steps broadcast against them."""
+    magnitude = ops.exp(x[0] * ops.cast(steps, x[0].dtype))
+    phase = _multiples(x[1], steps)
+    return magnitude * ops.cos(phase), magnitude * ops.sin(phase)
+
+
+def _block_length(length):
+    return max(8, 2 ** math.ceil(math.log2(math.sqrt(length)))) if isinstance(length, int) else 64
+
+
+def kernel(log_poles, residues, length):
+    """Impulse response K_l = Re sum_n c_n exp(l x_n), 0 <= l < length.
+
+    With the block length b ~ sqrt(length) and l = b q + p this is one batched real product,
+
+        K_{bq+p} = [Re(c a^{bq}), -Im(c a^{bq})] [Re(a^p), Im(a^p)]^T
+
+    so that memory grows with N sqrt(length), never with N length.
+
+    Args:
+        log_poles: pair of tensors (..., N), x = dt * lambda with Re x <= 0.
+        residues: pair of tensors (..., N).
+        length: number of taps, an int or an integer scalar tensor.
+
+    Returns:
+        Real tensor (..., length).
+    """
+    block = _block_length(length)
+    num_blocks = (length + block - 1) // block
+    x = tuple(part[..., None, :] for part in log_poles)  # (..., 1, N)
+    c = tuple(part[..., None, :] for part in residues)  # (..., 1, N)
+    inner = powers(x, ops.arange(block, dtype="int32")[:, None])  # (..., b, N)
+    outer = powers(x, block * ops.arange(num_blocks, dtype="int32")[:, None])  # (..., L/b, N)
+    outer = complex_multiply(c, outer)  # (..., L/b, N)
+    left = ops.concatenate([outer[0], -outer[1]], axis=-1)  # (..., L/b, 2N)
+    right = ops.concatenate([inner[0], inner[1]], axis=-1)  # (..., b, 2N)
+    taps = ops.matmul(left, ops.swapaxes(right, -1, -2))  # (..., L/b, b)
+    taps = ops.reshape(taps, tuple(taps.shape[:-2]) + (num_blocks * block,))  # (..., L/b * b)
+    return taps[..., :length]
+
+
+def exponential_ratio(x):
+    """phi(x) = (exp(x) - 1) / x of a pair, 1 + x/2 + x^2/6 + x^3/24 near zero."""
+    small = x[0] * x[0] + x[1] * x[1] < 1e-4
+    square = complex_multiply(x, x)
+    cube = complex_multiply(square, x)
+    series = (
+        1.0 + x[0] / 2.0 + square[0] / 6.0 + cube[0] / 24.0,
+        x[1] / 2.0 + square[1] / 6.0 + cube[1] / 24.0,
+    )
+    safe = ops.where(small, ops.ones_like(x[0]), x[0]), x[1]
+    exact = complex_divide(complex_expm1(safe), safe)
+    return tuple(ops.where(small, s, e) for s, e in zip(series, exact, strict=True))
+
+
+def zero_order_hold(log_poles, step, weights):
+    """Residues of DSS-exp, c = W (exp(x) - 1) / lambda = W step phi(x) with x = step * lambda.
+
+    Args:
+        log_poles: pair (..., N). step: (..., 1). weights: pair (..., N).
+
+    Returns:
+        Pair (..., N).
+    """
+    re, im = complex_multiply(weights, exponential_ratio(log_poles))
+    return re * step, im * step
+
+
+def _softmax_modes(log_poles, step, weights, kernel_length):
+    """Modes of DSS-softmax turned so that none grows: `y = +-x` with Re y <= 0.
+
+    A decaying mode contributes `c exp(l y)` to tap l, a growing one `c exp((L - 1 - l) y)`, where
+
+        c = W / lambda (exp(y) - 1) / (exp(L y) - 1) = +-W step phi(y) / (exp(L y) - 1)
+    """
+    growing = ops.cast(log_poles[0] > 0, log_poles[0].dtype)  # (..., N)
+    sign = 1.0 - 2.0 * growing
+    y = (sign * log_poles[0], sign * log_poles[1])  # (..., N)
+    total = complex_expm1((kernel_length * y[0], _multiples(y[1], kernel_length)))  # (..., N)
+    c = complex_divide(complex_multiply(weights, exponential_ratio(y)), total)
+    return y, (c[0] * sign * step, c[1] * sign * step), growing
+
+
+def softmax_kernel(log_poles, step, weights, kernel_length, length):
+    """Impulse response of DSS-softmax, K_l = Re sum_n W_n / lambda_n * exp(l x_n) / S_n.
+
+    S_n is the sum of exp(m x_n) over 0 <= m < kernel_length. Growing modes (Re x > 0) are computed
+    backwards from the last tap, so that nothing overflows and the gradient is that of the whole
+    expression.
+
+    Args:
+        log_poles: pair (..., N) of any sign. step: (..., 1). weights: pair (..., N).
+        kernel_length: the L that the softmax runs over. length: taps wanted, at most L.
+
+    Returns:
+        Real tensor (..., length).
+    """
+    y, c, growing = _softmax_modes(log_poles, step, weights, kernel_length)
+    forward = kernel(y, (c[0] * (1.0 - growing), c[1] * (1.0 - growing)), length)
+    backward = kernel(y, (c[0] * growing, c[1] * growing), kernel_length)
+    return forward + ops.flip(backward, axis=-1)[..., :length]
+
+
+def softmax_residues(log_poles, step, weights, kernel_length):
+    """Residues c of DSS-softmax in K_l = Re sum_n c_n exp(l x_n), pair (..., N)."""
+    y, c, growing = _softmax_modes(log_poles, step, weights, kernel_length)
+    last = powers(y, kernel_length - 1)
+    turned = complex_multiply(c, last)
+    return tuple(growing * t + (1.0 - growing) * d for t, d in zip(turned, c, strict=True))
+
+
+def fft_length(length):
+    """A fast real FFT length of at least 2 * length - 1 (2 * length for a traced length)."""
+    if isinstance(length, int):
+        size = scipy.fft.next_fast_len(max(2 * length - 1, 2), real=True)
+        while size % 2:
+            size = scipy.fft.next_fast_len(size + 1, real=True)
+        return size
+    return 2 * length
+
+
+def fft_convolution(inputs, taps, backward_taps=None):
+    """Causal convolution y_k = sum_l K_l u_{k-l}, plus sum_l K'_l u_{k+1+l} if given, by real FFTs.
+
+    Args:
+        inputs: (B, L, H) float32 or float64.
+        taps: (H, L) causal taps, lags 0, 1, ...
+        backward_taps: (H, L) anti-causal taps, lags -1, -2, ...; optional.
+
+    Returns:
+        (B, L, H).
+    """
+    length = inputs.shape[1] if inputs.shape[1] is not None else ops.shape(inputs)[1]
+    size = fft_length(length)
+    if backward_taps is not None:
+        padding = ops.zeros((taps.shape[0], size - 2 * length + 1), dtype=taps.dtype)
+        reversed_taps = ops.flip(backward_taps[..., : length - 1], axis=-1)
+        taps = ops.concatenate([taps, padding, reversed_taps], axis=-1)  # (H, size)
+    if keras.backend.backend() == "tensorflow":
+        return _tensorflow_circular_convolution(inputs, taps, size)
+    u = ops.rfft(ops.swapaxes(inputs, 1, 2), fft_length=size)  # 2 x (B, H, size/2 + 1)
+    k = ops.rfft(taps, fft_length=size)  # 2 x (H, size/2 + 1)
+    y = ops.irfft(complex_multiply(u, k), fft_length=size)[..., :length]  # (B, H, L)
+    return ops.swapaxes(y, 1, 2)
+
+
+def _tensorflow_circular_convolution(inputs, taps, size):
+    """The same on TensorFlow's complex tensors: `ops.rfft` splits and joins them at each transform."""
+    import tensorflow as tf
+
+    size = tf.convert_to_tensor([size], "int32")
+    length, lags = tf.shape(inputs)[1], tf.shape(taps)[-1]
+
+    @tf.custom_gradient
+    def convolve(inputs, taps):
+        u = tf.signal.rfft(tf.transpose(inputs, (0, 2, 1)), size)  # (B, H, size/2 + 1)
+        k = tf.signal.rfft(taps, size)  # (H, size/2 + 1)
+        y = tf.signal.irfft(u * k, size)[..., :length]  # (B, H, L)
+
+        def gradient(upstream):
+            v = tf.signal.rfft(tf.transpose(upstream, (0, 2, 1)), size)
+            du = tf.signal.irfft(v * tf.math.conj(k), size)[..., :length]
+            dk = tf.signal.irfft(tf.reduce_sum(v * tf.math.conj(u), axis=0), size)[..., :lags]
+            return tf.transpose(du, (0, 2, 1)), dk
+
+        return tf.transpose(y, (0, 2, 1)), gradient
+
+    return convolve(inputs, taps)
+
+
+def initial_state(batch_size, num_features, num_modes, dtype="float32"):
+    """The state at rest, a pair of (B, H, N)."""
+    shape = (batch_size, num_features, num_modes)
+    return ops.zeros(shape, dtype=dtype), ops.zeros(shape, dtype=dtype)
+
+
+def recurrence_step(inputs, state, poles, residues):
+    """s <- a s + u, y = Re sum_n c_n s_n for one step.
+
+    Args:
+        inputs: (B, H). state: pair (B, H, N). poles, residues: pairs (H, N).
+
+    Returns:
+        `(outputs, state)`: (B, H) and the new pair (B, H, N).
+    """
+    re, im = complex_multiply(poles, state)
+    state = (re + inputs[..., None], im)  # (B, H, N)
+    outputs = ops.sum(residues[0] * state[0] - residues[1] * state[1], axis=-1)  # (B, H)
+    return outputs, state
+
+
+def chunked_convolution(inputs, log_poles, residues, chunk=128, state=None):
+    """The convolution in chunks: a Toeplitz product within each, the state carried between them.
+
+    With s the state before a chunk of length b and T the lower triangular Toeplitz matrix of K,
+
+        y_p = sum_{j<=p} K_{p-j} u_j + Re sum_n c_n a_n^{p+1} s_n,   s' = a^b s + sum_j a^{b-1-j} u_j
+
+    Memory is that of one chunk's states, so sequences longer than memory run piece by piece.
+
+    Args:
+        inputs: (B, L, H); L must be known when the graph is built.
+        log_poles, residues: pairs (H, N). chunk: b. state: pair (B, H, N), at rest by default.
+
+    Returns:
+        `(outputs, state)`: (B, L, H), and the pair (B, H, N) after the last step.
+    """
+    length, features = inputs.shape[1], inputs.shape[2]
+    if length is None:
+        raise ValueError(
+            "chunked_convolution needs a length known when the graph is built. "
+            f"Received: inputs of shape {tuple(inputs.shape)}"
+        )
+    batch, modes = ops.shape(inputs)[0], log_poles[0].shape[-1]
+    if state is None:
+        state = initial_state(batch, features, modes, inputs.dtype)
+    u = ops.transpose(inputs, (2, 0, 1))  # (H, B, L)
+    s = ops.concatenate([ops.transpose(part, (1, 0, 2)) for part in state], axis=-1)  # (H, B, 2N)
+    outputs = []
+    tail = length % chunk
+    pieces = [chunk] * (length // chunk) + ([tail] if tail else [])
+    maps = {size: _chunk_maps(log_poles, residues, size) for size in set(pieces)}
+    start = 0
+    for size in pieces:
+        toeplitz, read, write, decay = maps[size]
+        piece = u[..., start : start + size]  # (H, B, b)
+        outputs.append(ops.matmul(piece, toeplitz) + ops.matmul(s, read))  # (H, B, b)
+        re, im = complex_multiply(decay, (s[..., :modes], s[..., modes:]))
+        s = ops.concatenate([re, im], axis=-1) + ops.matmul(piece, write)  # (H, B, 2N)
+        start += size
+    outputs = ops.transpose(ops.concatenate(outputs, axis=-1), (1, 2, 0))  # (B, L, H)
+    s = ops.transpose(s, (1, 0, 2))  # (B, H, 2N)
+    return outputs, (s[..., :modes], s[..., modes:])
+
+
+def _chunk_maps(log_poles, residues, size):
+    x = tuple(part[..., None, :] for part in log_poles)  # (H, 1, N)
+    c = tuple(part[..., None, :] for part in residues)  # (H, 1, N)
+    steps = ops.arange(size, dtype="int32")[:, None]
+    taps = kernel(log_poles, residues, size)  # (H, b)
+    lag = ops.arange(size)[None, :] - ops.arange(size)[:, None]  # (b, b), output - input
+    toeplitz = ops.take(taps, ops.maximum(lag, 0), axis=-1) * ops.cast(lag >= 0, taps.dtype)
+    read = complex_multiply(c, powers(x, steps + 1))  # (H, b, N)
+    read = ops.concatenate([read[0], -read[1]], axis=-1)  # (H, b, 2N)
+    write = ops.concatenate(powers(x, size - 1 - steps), axis=-1)  # (H, b, 2N)
+    decay = powers(x, size * ops.ones((1, 1), dtype="int32"))  # (H, 1, N)
+    return toeplitz, ops.swapaxes(read, -1, -2), write, decay
