@@ -7,9 +7,14 @@ Cost:     see the cards in zoo/ (sized for two CPU cores)
 Score:    see the cards in zoo/
 """
 
+import dataclasses
+
 from recipes.settings import Child, DataFacts, ModelSettings, Settings, TrainingSettings
 
-_training = TrainingSettings(epochs=8, batch_size=50, learning_rate=4e-3, weight_decay=0.05)
+_pretrain = TrainingSettings(
+    epochs=3, batch_size=50, learning_rate=6e-3, weight_decay=0.05, step_learning_rate_scale=1.0
+)
+_train = dataclasses.replace(_pretrain, epochs=2)
 
 settings = Settings(
     task="lra_listops",
@@ -20,7 +25,7 @@ settings = Settings(
     ),
     state_size=64,
     children=(Child(16, "bt"), Child(16, "skew_hippo")),
-    model=ModelSettings(features=64, num_blocks=4, glu=True),
-    pretrain=_training,
-    train=_training,
+    model=ModelSettings(features=32, num_blocks=4, bidirectional=True, glu=True),
+    pretrain=_pretrain,
+    train=_train,
 )
