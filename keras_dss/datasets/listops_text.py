@@ -90,29 +90,29 @@ def decode(tokens, parentheses=False):
     tokens = np.asarray(tokens)
     if tokens.ndim > 1:
         return [decode(row, parentheses) for row in tokens]
-    symbols = [SYMBOLS[code] for code in tokens[tokens > 0]]
+    symbols = [SYMBOLS[code] for code in tokens[tokens > 0].tolist()]
     return " ".join(_parenthesise(symbols) if parentheses else symbols)
 
 
 def _parenthesise(symbols):
-    """An operator with k arguments is `k + 1` nested pairs: ( ( ( operator a_1 ) ... a_k ) ] )."""
-    result, opened = [], []
+    """The symbols with their parentheses: k + 1 open before an operator with k arguments.
+
+    One closes after each argument, and one after the closing bracket.
+    """
+    result, opened = [], []  # positions in the result of the operators that are open
     for symbol in symbols:
-        if symbol.startswith("["):
+        if symbol[0] == "[":
             opened.append(len(result))
-            result.append([symbol])
+            result.append("( " + symbol)
             continue
-        if symbol == "]":
-            part = [item for piece in result[opened[-1] :] for item in piece]
-            del result[opened.pop() :]
-            part = ["(", *part, "]", ")"]
-        else:
-            part = [symbol]
+        if symbol == "]" and opened:
+            opened.pop()
+            symbol = "] )"
         if opened:
-            result[opened[-1]].insert(0, "(")
-            part = [*part, ")"]
-        result.append(part)
-    return [item for piece in result for item in piece]
+            result[opened[-1]] = "( " + result[opened[-1]]
+            symbol += " )"
+        result.append(symbol)
+    return result
 
 
 def evaluate(tokens):
