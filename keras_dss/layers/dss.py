@@ -138,28 +138,31 @@ class DSS(DSSParameters):
                 f"Received: a system of shape {system.poles.shape}"
             )
         features, modes = system.poles.shape[-2:]
-        config = reduced_config(cls(modes, bidirectional=ndim == 3, **kwargs), system, dt)
-        layer = cls.from_config(config)
+        log_dt = np.zeros(features) if dt is None else np.log(np.asarray(dt, "float64"))
+        template = cls(modes, bidirectional=ndim == 3, **kwargs)
+        layer = cls.from_config(reduced_config(template, system, log_dt))
         layer.build((None, None, features))
         return layer
 
 
-def reduced_config(layer, system, dt=None):
+def reduced_config(layer, system, log_dt):
     """Configuration of a layer like `layer` whose initial parameters compute `system`.
 
     Args:
-        layer: a `DSS`, whose options are kept. system: (H, N) or (2, H, N). dt: (H,), 1 by default.
+        layer: a `DSS`, whose options are kept. system: (H, N) or (2, H, N). log_dt: (H,).
 
     Returns:
         dict for `DSS.from_config`, with per-feature eigenvalues and `ReducedRank` initializers.
+
+    Raises:
+        ValueError: for poles on or outside the unit circle with `parameterization="exp"`.
     """
     features, modes = system.poles.shape[-2:]
-    dt = np.ones(features) if dt is None else np.broadcast_to(np.asarray(dt, "float64"), (features,))
-    values = parameters_from_system(
-        system, layer.rate * dt, layer.parameterization, layer.kernel_length
-    )
+    log_dt = np.broadcast_to(np.asarray(log_dt, "float64"), (features,))
+    step = layer.rate * np.exp(log_dt)
+    values = parameters_from_system(system, step, layer.parameterization, layer.kernel_length)
     feedthrough = np.broadcast_to(system.feedthrough, system.poles.shape[:-1])
-    values |= {"log_dt": np.log(dt), "D": feedthrough[0] if layer.bidirectional else feedthrough}
+    values |= {"log_dt": log_dt, "D": feedthrough[0] if layer.bidirectional else feedthrough}
     config = layer.get_config() | {"state_size": modes, "eigenvalues": "per_feature"}
     for name, value in values.items():
         initializer = ReducedRank(value)

@@ -1,0 +1,6 @@
+"""Smaller models from trained ones: reduction of every DSS layer of a Keras model."""
+
+from keras_dss.compression.compress import METHODS, compress_model
+from keras_dss.compression.report import CompressionReport, LayerReport
+
+__all__ = ["METHODS", "CompressionReport", "LayerReport", "compress_model"]

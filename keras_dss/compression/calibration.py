@@ -1,0 +1,127 @@
+"""What the inputs of a model do to the states of its DSS layers."""
+
+import contextlib
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_dss.ssm import GramianAccumulator
+
+
+def measure_gramians(model, layers, systems, calibration, batch_size):
+    """Controllability Gramians that calibration inputs drive in each layer.
+
+    Args:
+        model: the model. layers: dict from paths to its `DSS` layers. systems: dict from paths to
+            their systems. calibration: inputs, as `compress_model` takes them.
+        batch_size: sequences at a time, for inputs given as arrays.
+
+    Returns:
+        dict from paths to complex128 arrays (H, 2N, 2N), (2, H, 2N, 2N) when bidirectional. The
+        backward system of a bidirectional layer is measured on the reversed sequences.
+
+    Raises:
+        ValueError: for inputs without a sequence, or that are not finite inside the model.
+    """
+    accumulators = {
+        path: [GramianAccumulator(poles) for poles in _directions(systems[path].poles)]
+        for path in layers
+    }
+
+    def record(path, inputs, mask):
+        inputs = np.asarray(ops.convert_to_numpy(ops.cast(inputs, "float32")), "float64")
+        if not np.isfinite(inputs).all():
+            raise ValueError(
+                f"Calibration inputs must stay finite in the model. Received: NaN or infinity at "
+                f"the input of layer {path!r}"
+            )
+        valid = np.ones(inputs.shape[:2], bool)
+        if mask is not None:
+            valid = np.asarray(ops.convert_to_numpy(mask), bool)  # (B, L)
+            inputs = inputs * valid[..., None]
+        lengths = valid.shape[1] - np.argmax(valid[:, ::-1], axis=1)
+        lengths = np.where(valid.any(axis=1), lengths, 0)
+        forward, *backward = accumulators[path]
+        forward.update(inputs, lengths)
+        for accumulator in backward:
+            accumulator.update(_reversed(inputs, lengths), lengths)
+
+    seen = 0
+    with _recording(layers, record):
+        for batch in _batches(calibration, batch_size):
+            model(batch, training=False)
+            seen += 1
+    if not seen:
+        raise ValueError("Calibration needs at least one sequence. Received: none")
+    results = {path: [a.result() for a in found] for path, found in accumulators.items()}
+    return {
+        path: np.stack(found) if layers[path].bidirectional else found[0]
+        for path, found in results.items()
+    }
+
+
+def _directions(poles):
+    return list(poles) if poles.ndim == 3 else [poles]
+
+
+def _reversed(inputs, lengths):
+    """Each sequence of (B, L, H) reversed within its valid steps."""
+    steps = np.arange(inputs.shape[1])[None, :]
+    index = np.where(steps < lengths[:, None], lengths[:, None] - 1 - steps, steps)  # (B, L)
+    return np.take_along_axis(inputs, index[..., None], axis=1)
+
+
+@contextlib.contextmanager
+def _recording(layers, record):
+    """Calls `record(path, inputs, mask)` at every call of the layers, meanwhile."""
+
+    def recorder(path, call):
+        def recorded(inputs, mask=None):
+            record(path, inputs, mask)
+            return call(inputs, mask=mask)
+
+        return recorded
+
+    try:
+        for path, layer in layers.items():
+            layer.__dict__["call"] = recorder(path, layer.call)
+        yield
+    finally:
+        for layer in layers.values():
+            layer.__dict__.pop("call", None)
+
+
+def _batches(calibration, batch_size):
+    """Batches of model inputs from arrays or from a data set of batches."""
+    if isinstance(calibration, keras.utils.PyDataset):
+        for i in range(len(calibration)):
+            yield _inputs(calibration[i])
+    elif _is_array(calibration) or _is_arrays(calibration):
+        arrays = calibration if isinstance(calibration, (list, tuple)) else [calibration]
+        for start in range(0, len(arrays[0]), batch_size):
+            batch = [array[start : start + batch_size] for array in arrays]
+            yield batch if isinstance(calibration, (list, tuple)) else batch[0]
+    elif isinstance(calibration, dict):
+        for start in range(0, len(next(iter(calibration.values()))), batch_size):
+            yield {key: array[start : start + batch_size] for key, array in calibration.items()}
+    elif hasattr(calibration, "__iter__"):
+        for batch in calibration:
+            yield _inputs(batch)
+    else:
+        raise ValueError(
+            "`calibration` must be an array, a list or dict of arrays, or an iterable of batches. "
+            f"Received: {type(calibration).__name__}"
+        )
+
+
+def _inputs(batch):
+    return batch[0] if isinstance(batch, tuple) else batch
+
+
+def _is_array(value):
+    return hasattr(value, "shape") and hasattr(value, "__getitem__")
+
+
+def _is_arrays(value):
+    return isinstance(value, (list, tuple)) and len(value) > 0 and all(map(_is_array, value))
