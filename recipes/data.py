@@ -39,7 +39,7 @@ class Epochs:
         return Batches(self.x, self.y, epoch=number, start=start, **self.options)
 
     def shapes(self):
-        """Return one batch of every shape that epochs hold, always the same and in the same order."""
+        """Return one batch of every shape that epochs hold, always the same ones."""
         batch = self.options["batch_size"]
         x, y = Batches(self.x[:batch], self.y[:batch], batch, boundaries=[self.x.shape[1]])[0]
         return [(x[:, :length], y) for length in self.boundaries or [x.shape[1]]]

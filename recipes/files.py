@@ -2,6 +2,8 @@
 
 import contextlib
 import csv
+import fcntl
+import hashlib
 import io
 import json
 import os
@@ -19,6 +21,25 @@ class CheckpointError(ValueError):
 
 
 @contextlib.contextmanager
+def locked(folder):
+    """Keep other processes out of a folder; the lock ends with the process, however that ends.
+
+    Raises:
+        RuntimeError: another process is at work there.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RuntimeError(
+                f"Expected a folder that no other process trains in. Received: {folder}"
+            ) from None
+        yield
+
+
+@contextlib.contextmanager
 def replacing(path):
     """Give a temporary path beside `path`; on success it is synced and takes the place of `path`.
 
@@ -32,7 +53,7 @@ def replacing(path):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: Keras and Matplotlib choose the format by it.
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         yield temporary
         _sync(temporary)
@@ -48,6 +69,11 @@ def _sync(path):
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sha256(path):
+    """Return the SHA-256 of a file, in hexadecimal digits."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def write_json(path, content):

@@ -6,7 +6,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from recipes.settings import override
 
@@ -32,6 +32,7 @@ flags.DEFINE_bool("restart", False, "First throw away what the stage has made.")
 def main(arguments):
     if len(arguments) > 1:
         raise app.UsageError(f"Expected flags only. Received: {' '.join(arguments[1:])}")
+    logging.set_verbosity(logging.WARNING)
     settings = importlib.import_module(f"recipes.{FLAGS.recipe}").settings
     folder = Path(FLAGS.work_dir or f"runs/{FLAGS.recipe}{'_smoke' if FLAGS.smoke else ''}")
     try:

@@ -23,13 +23,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_dss import compress_model, zoo
 from keras_dss.models import DSSClassifier
-from keras_dss.zoo import versions
 from recipes import curves
 from recipes.data import Splits
-from recipes.files import read_json, replacing, write_json
+from recipes.files import locked, read_json, replacing, sha256, write_json
 from recipes.hardware import hardware
-from recipes.training import Clock, Training, score
+from recipes.training import Clock, Training, describe_differences, score
 
 STAGES = ("pretrain", "reduce", "train", "evaluate", "publish")
 METHODS = {
@@ -40,7 +40,7 @@ METHODS = {
 
 
 class StageError(RuntimeError):
-    """A stage that needs another one first."""
+    """A stage that needs another one first, or that was done with other settings."""
 
 
 class Stages:
@@ -90,24 +90,24 @@ class Stages:
 
     def reduce(self, names):
         """Reduce the parent's DSS layers to the state size of each child "bt"."""
-        from keras_dss import compress_model
-
         for name in names:
             child = self.settings.models[name]
             if child is None or child.start != "bt":
                 continue
-            if self._file(name, "reduction.json").exists():
+            done, calibration = self._file(name, "reduction.json"), self.settings.calibration
+            parent = self._load(self.settings.parent, "model.keras", "pretrain")
+            origin = {"parent": self._digest(self.settings.parent), "calibration": calibration}
+            if done.exists():
+                self._check(name, origin, read_json(done)["origin"], "reduce")
                 print(f"{name}  reduced already")
                 continue
-            parent = self._load(self.settings.parent, "model.keras", "pretrain")
-            calibration = self.settings.calibration
             inputs = self.splits.get("train", calibration)[0] if calibration else None
             model, report = compress_model(
                 parent, rank=child.state_size, calibration=inputs, return_report=True
             )
             print(report)
             self._write(model, name, "initial.keras")
-            write_json(self._file(name, "reduction.json"), _plain(report))
+            write_json(done, {"origin": origin, "report": _plain(report)})
         return True
 
     def train(self, names):
@@ -128,77 +128,117 @@ class Stages:
         """Measure the chosen weights of each model. Only here is the test split read."""
         evaluations = self._evaluations()
         for name in names:
-            model = self._load(name, "model.keras", self._origin(name))
-            if name not in evaluations:
-                found = {"parameters": model.count_params(), "baselines": self._baselines()}
-                for split in ("validation", "test"):
-                    loss, correct, total = score(model, self.splits.evaluation(split))
-                    accuracy = {"accuracy": correct / total, "correct": correct, "total": total}
-                    found[split] = accuracy | {"loss": loss}
-                evaluations[name] = found
+            self._facts(name)
+            if evaluations.get(name, {}).get("model") != self._digest(name):
+                evaluations[name] = self._evaluation(name)
                 write_json(self.work_dir / "evaluation.json", evaluations)
+            found = evaluations[name]
             for split in ("validation", "test"):
-                found = evaluations[name][split]
-                print(f"{name}  {split}  {found['accuracy']:.2%} ({found['correct']}/{found['total']})")
-            print(f"{name}  baselines on test", evaluations[name]["baselines"])
+                accuracy, correct, total, _ = found[split].values()
+                print(f"{name}  {split}  accuracy {accuracy:.2%} ({correct}/{total})")
+            chance, majority = found["baselines"].values()
+            print(f"{name}  test  chance {chance:.2%}, commonest class {majority:.2%}")
         return True
 
     def publish(self, names):
         """Publish evaluated models, with cards that say how they came to be."""
-        from keras_dss import zoo
-
         evaluations = self._evaluations()
         for name in names:
-            if name not in evaluations:
+            facts = self._facts(name)
+            if evaluations.get(name, {}).get("model") != self._digest(name):
                 raise StageError(f"Expected an evaluation of {name}: run --stage=evaluate first.")
-            model = self._load(name, "model.keras", self._origin(name))
+            model = self._load(name, "model.keras")
             pin = next(iter(self.splits.evaluation("test", batch_size=4)))[0]
-            card = zoo.publish(model, name, self._card(name, evaluations[name]), pin)
+            card = zoo.publish(model, name, self._card(name, facts, evaluations[name]), pin)
             print(f"{name}  published, version {card['version']}")
         return True
 
     def restart(self, stage, models=()):
-        """Throw away what `stage` (or "all") and the stages after it made of the models."""
-        for name in self.select(models):
+        """Throw away what `stage` (or "all") made of the models, and all that follows from it."""
+        names = self.select(models)
+        for name in names:
             first = "pretrain" if name == self.settings.parent else "reduce"
             if stage in ("all", first):
                 shutil.rmtree(self.work_dir / name, ignore_errors=True)
             elif stage == "train" and first != "pretrain":
                 for file in ("checkpoint.npz", "model.keras", "training.json"):
                     self._file(name, file).unlink(missing_ok=True)
-            if stage != "publish":
-                kept = {key: found for key, found in self._evaluations().items() if key != name}
-                write_json(self.work_dir / "evaluation.json", kept)
+        if stage == "evaluate":
+            kept = {key: found for key, found in self._evaluations().items() if key not in names}
+            write_json(self.work_dir / "evaluation.json", kept)
 
     def _train(self, name, settings):
-        done = self._file(name, "training.json")
-        if done.exists():
-            print(f"{name}  trained already ({read_json(done)['minutes']:.1f} minutes)")
+        if self._file(name, "training.json").exists():
+            print(f"{name}  trained already ({self._facts(name)['minutes']:.1f} minutes)")
             return True
-        keras.utils.set_random_seed(self.settings.seed)
-        model = self._start(name)
-        config = model.get_config()
-        training = Training(
-            model, self.splits.training(settings.batch_size, self.settings.seed),
-            lambda: self.splits.evaluation("validation"), settings,
-            seed=self.settings.seed, folder=self.work_dir / name, name=name,
-            identity={"name": name, "data": self.splits.digest(), "model": _plain(config)},
-            checkpoint_minutes=self.settings.checkpoint_minutes,
-        )  # fmt: skip
-        if not training.run(self.clock):
-            return False
-        best = DSSClassifier.from_config(config)  # not compiled: the file holds the model alone
-        best.set_weights(training.best)
-        self._write(best, name, "model.keras")
-        state = training.state
-        write_json(done, {
-            "epochs": settings.epochs, "steps": state.step, "minutes": state.seconds / 60.0,
-            "best_step": state.best_step, "validation_accuracy": state.best_accuracy,
-            "settings": dataclasses.asdict(settings), "seed": self.settings.seed,
-            "backend": keras.backend.backend(), "versions": versions(), "hardware": hardware(),
-            "command": self.command, "data": self.splits.digest(), "history": state.history,
-        })  # fmt: skip
+        with locked(self.work_dir / name):
+            keras.utils.set_random_seed(self.settings.seed)
+            model = self._start(name)
+            config, origin = model.get_config(), self._origin(name)
+            training = Training(
+                model, self.splits.training(settings.batch_size, self.settings.seed),
+                lambda: self.splits.evaluation("validation"), settings,
+                seed=self.settings.seed, folder=self.work_dir / name, name=name,
+                identity={**origin, "data": self.splits.digest()},
+                checkpoint_minutes=self.settings.checkpoint_minutes,
+            )  # fmt: skip
+            if not training.run(self.clock):
+                return False
+            best = DSSClassifier.from_config(config)  # not compiled: the model alone is kept
+            best.set_weights(training.best)
+            self._write(best, name, "model.keras")
+            state = training.state
+            write_json(self._file(name, "training.json"), {
+                "origin": origin, "data": self.splits.digest(), "seed": self.settings.seed,
+                "epochs": settings.epochs, "steps": state.step, "best_step": state.best_step,
+                "validation_accuracy": state.best_accuracy, "minutes": state.seconds / 60.0,
+                "backend": keras.backend.backend(), "versions": zoo.versions(),
+                "hardware": hardware(), "command": self.command, "history": state.history,
+            })  # fmt: skip
         return True
+
+    def _origin(self, name):
+        """Return the settings that a training follows from."""
+        child = self.settings.models[name]
+        training = self.settings.train if child else self.settings.pretrain
+        found = {
+            "name": name, "seed": self.settings.seed, "training": dataclasses.asdict(training),
+            "model": dataclasses.asdict(self.settings.model),
+            "start": dataclasses.asdict(child) if child else "skew_hippo",
+        }  # fmt: skip
+        if child and child.start == "bt":
+            path = self._file(name, "initial.keras")
+            found["initial"] = sha256(path) if path.exists() else None
+        return found
+
+    def _facts(self, name):
+        """Return the facts of a finished training."""
+        path = self._file(name, "training.json")
+        if not path.exists():
+            stage = "train" if self.settings.models[name] else "pretrain"
+            raise StageError(f"Expected the training of {name} to be complete: --stage={stage}.")
+        facts = read_json(path)
+        self._check(name, self._origin(name), facts["origin"], "train")
+        return facts
+
+    def _check(self, name, expected, received, stage):
+        differences = describe_differences(expected, received)
+        if differences:
+            raise StageError(
+                f"Expected what is there of {name} (stage {stage}) to be made with these settings; "
+                "take the former settings, another --work_dir, or --restart. "
+                f"Received: {'; '.join(differences)}"
+            )
+
+    def _evaluation(self, name):
+        model = self._load(name, "model.keras")
+        found = {"model": self._digest(name), "parameters": model.count_params()}
+        for split in ("validation", "test"):
+            loss, correct, total = score(model, self.splits.evaluation(split))
+            found[split] = {"accuracy": correct / total, "correct": correct, "total": total}
+            found[split]["loss"] = loss
+        found["baselines"] = self._baselines()
+        return found
 
     def _start(self, name):
         """Return the model that a training begins with: reduced, or from Skew-HiPPO."""
@@ -222,9 +262,8 @@ class Stages:
         majority = np.mean(self.splits.get("test")[1] == commonest)
         return {"chance": 1.0 / self.task.NUM_CLASSES, "majority": float(majority)}
 
-    def _card(self, name, found):
-        settings, facts = self.settings, read_json(self._file(name, "training.json"))
-        child = settings.models[name]
+    def _card(self, name, facts, found):
+        settings, child = self.settings, self.settings.models[name]
         reduced = child is not None and child.start == "bt"
         data = dataclasses.asdict(settings.data)
         data["description"] += f" SHA-256 of the training arrays: {facts['data']}."
@@ -235,27 +274,26 @@ class Stages:
         model = dataclasses.asdict(settings.model)
         model["state_size"] = child.state_size if child else settings.state_size
         model["eigenvalues"] = child.eigenvalues if child else "shared"
-        keys = ("accuracy", "correct", "total", "loss")
         method = METHODS[child and child.start].format(parent=settings.parent)
         return {
             "task": settings.task, "data": data, "architecture": model,
             "parent": settings.parent if reduced else None,
             "method": f"{method}; the best of {len(facts['history'])} validations is kept",
             "recipe": settings.task, "licence": "Apache-2.0",
-            "metrics": {s: {k: found[s][k] for k in keys} for s in ("validation", "test")},
+            "metrics": {split: found[split] for split in ("validation", "test")},
             "baselines": found["baselines"],
             **{k: facts[k] for k in (
                 "command", "seed", "epochs", "minutes", "hardware", "backend", "versions"
             )},
         }  # fmt: skip
 
-    def _origin(self, name):
-        return "pretrain" if name == self.settings.parent else "train"
-
     def _file(self, name, file):
         return self.work_dir / name / file
 
-    def _load(self, name, file, stage):
+    def _digest(self, name):
+        return sha256(self._file(name, "model.keras"))
+
+    def _load(self, name, file, stage="train"):
         path = self._file(name, file)
         if not path.exists():
             raise StageError(f"Expected {path}: run --stage={stage} first.")

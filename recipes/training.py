@@ -1,8 +1,8 @@
 """Training that can be killed at any moment.
 
 The weights after step k are a function of (settings, seed, data) alone: the order of the data
-follows from (seed, epoch), the learning rate from the step, random masks from seeds that are part of
-the checkpoint. Where a run was stopped, and how often it was saved, leaves no trace in the result.
+follows from (seed, epoch), the learning rate from the step, random masks from seeds that are part
+of the checkpoint. Where a run was stopped, and how often it was saved, leaves no trace.
 """
 
 import dataclasses
@@ -17,6 +17,8 @@ from keras_dss.optimizers import DSSAdamW
 from recipes import curves
 from recipes.files import CheckpointError, read_checkpoint, write_checkpoint, write_csv
 from recipes.progress import Progress
+
+DRAW_SECONDS = 30.0  # between two pictures of a training
 
 
 class TrainingDiverged(ArithmeticError):
@@ -111,8 +113,9 @@ class Training:
         self.seed, self.folder, self.name = seed, Path(folder), name
         self.checkpoint_seconds = 60.0 * checkpoint_minutes
         backend = {"name": keras.backend.backend(), "keras": keras.__version__}
-        self.identity = {**identity, "seed": seed, "backend": backend}
-        self.identity["training"] = dataclasses.asdict(settings)
+        self.identity = {
+            **identity, "seed": seed, "training": dataclasses.asdict(settings), "backend": backend,
+        }  # fmt: skip
         self.total = settings.epochs * data.steps_per_epoch
         self.state, self.best = State(), None
         self._compile()
@@ -134,32 +137,37 @@ class Training:
             TrainingDiverged: a loss or weight is not finite. The last checkpoint is from before.
         """
         clock, state = clock or Clock(), self.state
-        if self.complete:
-            return True
         steps = self.data.steps_per_epoch
         every = self.settings.validate_every or steps
+        if keras.backend.backend() == "tensorflow" and not self.complete:
+            self._trace()
         with Progress(self.name, self.total, state.step, steps) as progress:
-            self.began, self.saved = time.monotonic() - state.seconds, time.monotonic()
+            now = self.saved = self.drawn = time.monotonic()
+            self.began = now - state.seconds
             while not self.complete:
-                epoch, start = divmod(state.step, steps)
-                for x, labels in self.data.epoch(epoch, start):
+                for x, labels in self.data.epoch(*divmod(state.step, steps)):
                     self._step(x, labels, progress)
-                    if state.step % every == 0 or state.step % steps == 0:
+                    if state.step % steps == 0 or state.step % steps % every == 0:
                         self._validate(progress)
                         self._save()
+                        if time.monotonic() - self.drawn >= DRAW_SECONDS:
+                            self.draw()
                     elif time.monotonic() - self.saved >= self.checkpoint_seconds:
                         self._save()
                     if clock.over() and not self.complete:
                         self._save()
+                        self.draw()
                         progress.say(f"stopped at step {state.step} of {self.total}: time is up")
                         return False
-            self.draw()
+        self.draw()
         return True
 
     def draw(self):
-        """Write the history and the curves."""
-        write_csv(self.folder / "history.csv", self.state.history)
-        curves.draw_training(self.state.history, self.name, self.folder / "curves.png")
+        """Write the history and its curves, if there are any yet."""
+        if self.state.history:
+            write_csv(self.folder / "history.csv", self.state.history)
+            curves.draw_training(self.state.history, self.name, self.folder / "curves.png")
+            self.drawn = time.monotonic()
 
     def _compile(self):
         settings = self.settings
@@ -174,8 +182,6 @@ class Training:
         metric = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
         self.model.compile(optimizer=self.optimizer, loss=loss, metrics=[metric])
         self.optimizer.build(self.model.trainable_variables)
-        if keras.backend.backend() == "tensorflow":
-            self._trace()
 
     def _trace(self):
         """Trace TensorFlow's graphs in an order of their own, then undo the steps.
@@ -183,10 +189,10 @@ class Training:
         TensorFlow generalises a graph to the shapes that it meets, and rounds differently in each:
         without this, the last bits would depend on where a run was resumed.
         """
-        initial = [keras.ops.convert_to_numpy(v) for v in self._variables()]
+        before = [keras.ops.convert_to_numpy(v) for v in self._variables()]
         for x, labels in self.data.shapes():
             self.model.train_on_batch(x, labels)
-        for variable, value in zip(self._variables(), initial, strict=True):
+        for variable, value in zip(self._variables(), before, strict=True):
             variable.assign(value)
 
     def _step(self, x, labels, progress):
@@ -230,7 +236,6 @@ class Training:
             f"validation loss {loss:.4f}  accuracy {accuracy:.2%} ({correct}/{samples})  "
             f"best {state.best_accuracy:.2%}  {row['minutes']:.1f} min"
         )
-        self.draw()
 
     def _variables(self):
         """Return every variable that a step reads or writes: weights, seeds, optimizer."""
@@ -245,29 +250,26 @@ class Training:
         arrays |= {f"best/{i}": value for i, value in enumerate(self.best or [])}
         self.state.seconds = time.monotonic() - self.began
         meta = {"identity": self.identity, "state": dataclasses.asdict(self.state)}
-        meta["variables"] = [_describe(v) for v in self._variables()]
         write_checkpoint(self.path, arrays, meta)
         self.saved = time.monotonic()
 
     def _load(self):
         arrays, meta = read_checkpoint(self.path)
-        for key in {**self.identity, **meta["identity"]}:
-            here, there = self.identity.get(key), meta["identity"].get(key)
-            if here != there:
-                raise CheckpointError(
-                    f"Expected a checkpoint of the same training, with {key} = {here}; take the "
-                    f"former settings, another --work_dir, or --restart. Received: {there}, in "
-                    f"{self.path}"
-                )
-        expected = [_describe(v) for v in self._variables()]
-        if expected != meta["variables"]:
+        differences = describe_differences(self.identity, meta["identity"])
+        if differences:
             raise CheckpointError(
-                f"Expected the variables {sorted(set(expected) - set(meta['variables']))} in "
-                f"{self.path}; begin again with --restart. Received: "
-                f"{sorted(set(meta['variables']) - set(expected))}"
+                "Expected a checkpoint of the same training; take the former settings, another "
+                f"--work_dir, or --restart. Received: {self.path} with {'; '.join(differences)}"
             )
-        for i, variable in enumerate(self._variables()):
-            variable.assign(arrays[f"variable/{i}"])
+        values = [arrays.get(f"variable/{i}", np.empty(0)) for i in range(len(self._variables()))]
+        for variable, value in zip(self._variables(), values, strict=True):
+            if value.shape != tuple(variable.shape):
+                raise CheckpointError(
+                    f"Expected {variable.path} of shape {tuple(variable.shape)} in {self.path}; "
+                    f"begin again with --restart. Received: {value.shape}"
+                )
+        for variable, value in zip(self._variables(), values, strict=True):
+            variable.assign(value)
         self.best = [arrays[f"best/{i}"] for i in range(sum(k[:5] == "best/" for k in arrays))]
         self.state = State(**meta["state"])
 
@@ -279,5 +281,18 @@ class Training:
         )
 
 
-def _describe(variable):
-    return f"{variable.name} {tuple(variable.shape)} {variable.dtype}"
+def describe_differences(expected, received, prefix=""):
+    """Return what differs between two nested dictionaries, as strings.
+
+    >>> describe_differences({"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "c": 2})
+    ['a.b = 3, not 1']
+    """
+    if isinstance(expected, dict) and isinstance(received, dict):
+        return [
+            difference
+            for key in {**expected, **received}
+            for difference in describe_differences(
+                expected.get(key), received.get(key), f"{prefix}.{key}" if prefix else str(key)
+            )
+        ]
+    return [] if expected == received else [f"{prefix} = {received}, not {expected}"]

@@ -1,0 +1,71 @@
+import types
+
+import numpy as np
+import pytest
+
+from keras_dss.datasets import lra_listops, smnist
+from recipes.data import Epochs, Splits
+
+X = np.zeros((50, 300), "uint8")
+for row, length in enumerate(np.random.default_rng(0).integers(20, 300, 50)):
+    X[row, :length] = 1 + row % 9
+Y = np.arange(50)
+
+
+def labels(batches):
+    return [y.tolist() for _, y in batches]
+
+
+def test_order_follows_from_seed_and_epoch():
+    one, same, other = (Epochs(X, Y, 8, seed) for seed in (1, 1, 2))
+    list(same.epoch(7))  # what was asked before leaves no trace
+    assert labels(one.epoch(3)) == labels(same.epoch(3))
+    assert labels(one.epoch(3)) != labels(one.epoch(4))
+    assert labels(one.epoch(3)) != labels(other.epoch(3))
+
+
+@pytest.mark.parametrize("start", range(6))
+def test_epochs_go_on_from_any_batch(start):
+    epochs = Epochs(X, Y, 8, 1)
+    assert labels(epochs.epoch(2, start)) == labels(epochs.epoch(2))[start:]
+
+
+def test_batches_are_equal_and_hold_no_example_twice():
+    epochs = Epochs(X, Y, 8, 1)
+    found = labels(epochs.epoch(0))
+    assert len(found) == epochs.steps_per_epoch == 6 and {len(y) for y in found} == {8}
+    assert len({label for y in found for label in y}) == 48
+
+
+def test_shapes_are_those_of_epochs():
+    epochs = Epochs(X, Y, 8, 1)
+    lengths = [x.shape[1] for x, _ in epochs.shapes()]
+    assert lengths == sorted(lengths) and lengths[-1] == 300
+    for number in range(5):
+        for x, _ in epochs.epoch(number):
+            assert x.shape[1] in lengths and x.dtype == epochs.shapes()[0][0].dtype
+
+
+def test_a_batch_larger_than_the_data_is_refused():
+    with pytest.raises(ValueError, match="at most the 50 training examples. Received: 51"):
+        Epochs(X, Y, 51, 1)
+
+
+@pytest.mark.parametrize("task", [lra_listops, smnist])
+def test_splits(task):
+    splits = Splits(task, smoke=True)
+    x, y = splits.get("train")
+    again, _ = Splits(task, smoke=True).get("train")
+    np.testing.assert_array_equal(x, again)
+    assert splits.digest() == Splits(task, smoke=True).digest()
+    assert sum(len(y) for _, y in splits.evaluation("test", 5)) == 12
+    assert x.ndim == (3 if task is smnist else 2) and y.max() < task.NUM_CLASSES
+
+
+def test_splits_hand_the_data_folder_on():
+    asked = []
+    task = types.SimpleNamespace(load=lambda *arguments: asked.append(arguments) or (X, Y))
+    splits = Splits(task, "folder")
+    splits.get("test")
+    splits.get("test", 3)
+    assert asked == [("test", "folder")]
