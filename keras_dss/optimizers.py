@@ -52,12 +52,13 @@ class DSSAdamW(keras.optimizers.AdamW):
         self.scales = dict.fromkeys(EIGENVALUE_WEIGHTS + OUTPUT_WEIGHTS, ssm_learning_rate_scale)
         self.scales |= dict.fromkeys(STEP_WEIGHTS, step_learning_rate_scale)
         names = EIGENVALUE_WEIGHTS + OUTPUT_WEIGHTS + STEP_WEIGHTS
-        self.exclude_from_weight_decay(var_names=[f"^{name}$" for name in names])
+        # TensorFlow hands over its own variables, named "block_0/ssm_0/W:0"
+        self.exclude_from_weight_decay(var_names=[rf"(^|/){name}(:\d+)?$" for name in names])
 
     def update_step(self, gradient, variable, learning_rate):
-        scale = self.scales.get(variable.name, 1.0)
-        learning_rate = ops.cast(learning_rate, variable.dtype) * scale
-        super().update_step(gradient, variable, learning_rate)
+        name = variable.name.split("/")[-1].split(":")[0]
+        scale = self.scales.get(name, 1.0)
+        super().update_step(gradient, variable, ops.cast(learning_rate, variable.dtype) * scale)
 
     def get_config(self):
         return super().get_config() | {
