@@ -11,12 +11,14 @@ from keras_dss.ssm.hippo import skew_hippo
 from keras_dss.ssm.measured import GramianAccumulator, measured_gramian
 from keras_dss.ssm.modal import complex_balanced_truncation, modal_truncation, refit_residues
 from keras_dss.ssm.norms import h2_norm
+from keras_dss.ssm.shared import SharedTruncation, shared_balanced_truncation
 from keras_dss.ssm.system import DiagonalSystem, UnstableSystemError
 
 __all__ = [
     "BalancedTruncation",
     "DiagonalSystem",
     "GramianAccumulator",
+    "SharedTruncation",
     "UnstableSystemError",
     "balanced_truncation",
     "complex_balanced_truncation",
@@ -29,5 +31,6 @@ __all__ = [
     "modal_truncation",
     "observability_gramian",
     "refit_residues",
+    "shared_balanced_truncation",
     "skew_hippo",
 ]

@@ -48,7 +48,7 @@ def controllability_gramian(system, horizon=None):
         check_stable(system, "The Gramian over an infinite horizon")
         return _hermitian(1.0 / one_minus_product(closed_poles(system.poles)))
     horizon = check_positive_integer("horizon", horizon)
-    return _hermitian(_geometric_sum(closed_poles(system.poles), horizon))
+    return finite_gramian(system.poles, horizon)
 
 
 def observability_gramian(system, horizon=None):
@@ -59,6 +59,11 @@ def observability_gramian(system, horizon=None):
     gamma = closed_residues(check_system(system).residues)
     gramian = controllability_gramian(system, horizon).conj()
     return gamma.conj()[..., :, None] * gramian * gamma[..., None, :]
+
+
+def finite_gramian(poles, horizon):
+    """The controllability Gramian over `horizon` steps."""
+    return _hermitian(_geometric_sum(closed_poles(poles), horizon))
 
 
 def _geometric_sum(z, horizon):

@@ -18,7 +18,8 @@ import numpy as np
 from scipy.linalg import lapack
 
 from keras_dss.ssm.basis import orthonormal_basis
-from keras_dss.ssm.gramians import controllability_gramian
+from keras_dss.ssm.gramians import finite_gramian
+from keras_dss.ssm.parallel import map_chunks
 from keras_dss.ssm.system import (
     check_positive_integer,
     check_stable,
@@ -26,8 +27,7 @@ from keras_dss.ssm.system import (
     real_matmul,
 )
 
-CHUNK = 32  # features at a time: the working set stays in cache
-GRADED = 1e-6  # singular values further apart than this need the Jacobi method
+GRADED = 3e-8  # singular values further apart than this need the Jacobi method
 
 
 def hankel_singular_values(system, horizon=None):
@@ -53,16 +53,19 @@ def hankel_singular_values(system, horizon=None):
     >>> hankel_singular_values(system)
     array([2., 0.])
     """
-    check_system(system)
+    factors_of = hankel_factors(check_system(system), horizon)
     values = np.zeros((int(np.prod(system.shape)), 2 * system.num_modes))
-    for start, factors in hankel_factors(system, horizon):
-        _, sigma, _ = decompose(*factors)
-        values[start : start + len(sigma), : sigma.shape[-1]] = sigma
+
+    def work(part):
+        _, sigma, _ = decompose(*factors_of(part), vectors=0)
+        values[part, : sigma.shape[-1]] = sigma
+
+    map_chunks(work, len(values))
     return values.reshape(*system.shape, -1)
 
 
 def hankel_factors(system, horizon=None, controllability=None):
-    """Yield `(start, (residues, left, left_used, right, right_used))` for chunks of features.
+    """The function `slice of features -> (residues, left, left_used, right, right_used)`.
 
     `left` and `right` are the factors of the observability side (without residues) and of the
     controllability side at the poles, `(B, N, R)`; their conjugates belong to conjugate poles.
@@ -71,26 +74,21 @@ def hankel_factors(system, horizon=None, controllability=None):
     residues = system.residues.reshape(poles.shape)
     weights = np.abs(np.where(poles.imag == 0.0, residues.real, residues))
     if horizon is None:
-        what = (
-            "Balancing with an exact observability Gramian"
-            if controllability is not None
-            else "The Hankel operator over an infinite horizon"
-        )
-        check_stable(system, what)
+        check_stable(system, "Balancing over an infinite horizon")
     else:
         horizon = check_positive_integer("horizon", horizon)
-        gramian = controllability_gramian(system, horizon)
-        gramian = gramian.reshape(-1, *gramian.shape[-2:])
-    for start in range(0, len(poles), CHUNK):
-        part = slice(start, start + CHUNK)
+
+    def factors_of(part):
         if horizon is None:
             left = orthonormal_basis(poles[part], weights[part])
         else:
-            left = gramian_factor(gramian[part], weights[part])
+            left = gramian_factor(finite_gramian(poles[part], horizon), weights[part])
         right = left
         if controllability is not None:
             right = gramian_factor(controllability[part], weights[part])
-        yield start, (residues[part], *left, *right)
+        return residues[part], *left, *right
+
+    return factors_of
 
 
 def gramian_factor(gramian, weights):
@@ -115,34 +113,48 @@ def gramian_factor(gramian, weights):
     return factor, used
 
 
-def decompose(residues, left, left_used, right, right_used):
-    """The singular value decompositions `U, sigma, V` of `Re(left^T diag(c) right)`.
+def decompose(residues, left, left_used, right, right_used, vectors):
+    """The singular values, and some vectors, of `Re(left^T diag(c) right)`.
 
-    Returns arrays `(B, R, K)`, `(B, K)`, `(B, R', K)`, descending; what does not exist is zero.
+    Returns `U (B, R, vectors)`, `sigma (B, K)`, `V (B, R', vectors)`, descending; what does not
+    exist is zero.
     """
     weighted = np.swapaxes(residues[..., None] * left, -1, -2)  # (B, R, N)
     matrices = real_matmul(weighted, right)  # (B, R, R')
     if left is not right:
         u, sigma, vt = np.linalg.svd(matrices, full_matrices=False)
-        return u, sigma, np.swapaxes(vt, -1, -2)
-    values, u = np.linalg.eigh(0.5 * (matrices + np.swapaxes(matrices, -1, -2)))
+        return u[..., :vectors], sigma, np.swapaxes(vt[..., :vectors, :], -1, -2)
+    matrices = 0.5 * (matrices + np.swapaxes(matrices, -1, -2))
+    if vectors:
+        values, u = np.linalg.eigh(matrices)
+    else:
+        values, u = np.linalg.eigvalsh(matrices), matrices[..., :0]
     order = np.argsort(-np.abs(values), axis=-1)
-    values = np.take_along_axis(values, order, axis=-1)
-    u = np.take_along_axis(u, order[:, None, :], axis=-1)
-    sigma, v = np.abs(values), u * np.where(values < 0.0, -1.0, 1.0)[:, None, :]
-    last = np.take_along_axis(sigma, np.maximum(left_used.sum(-1) - 1, 0)[:, None], -1)[:, 0]
-    for i in np.flatnonzero(last < GRADED * sigma[:, :1].max(axis=-1, initial=0.0)):
+    sigma = np.take_along_axis(np.abs(values), order, axis=-1)
+    u = np.take_along_axis(u, order[:, None, :vectors], axis=-1)
+    sign = np.where(np.take_along_axis(values, order[:, :vectors], axis=-1) < 0.0, -1.0, 1.0)
+    v = u * sign[:, None, :]
+    size = left_used.sum(axis=-1)
+    sigma *= np.arange(sigma.shape[-1]) < size[:, None]
+    for i in np.flatnonzero(size):
+        if sigma[i, size[i] - 1] >= GRADED * sigma[i, 0]:
+            continue
+        wanted = vectors and sigma[i, min(vectors, size[i]) - 1] < GRADED * sigma[i, 0]
         (used,) = np.nonzero(left_used[i])
-        parts = _jacobi_svd(matrices[i][np.ix_(used, used)])
-        u[i], sigma[i], v[i] = 0.0, 0.0, 0.0
-        u[i, used, : used.size], sigma[i, : used.size], v[i, used, : used.size] = parts
+        u_i, sigma_i, v_i = _jacobi_svd(matrices[i][np.ix_(used, used)], wanted)
+        sigma[i] = 0.0
+        sigma[i, : size[i]] = sigma_i
+        if wanted:
+            u[i], v[i] = 0.0, 0.0
+            u[i, used, : size[i]], v[i, used, : size[i]] = u_i[:, :vectors], v_i[:, :vectors]
     return u, sigma, v
 
 
-def _jacobi_svd(matrix):
+def _jacobi_svd(matrix, vectors):
     """`U, sigma, V` of a real graded square matrix, small singular values right too."""
     # joba=2: accurate for D1 G D2 with a well-conditioned G. jobr=0: drop nothing.
-    sigma, u, v, work, _, info = lapack.dgejsv(matrix, joba=2, jobu=0, jobv=0, jobr=0)
+    jobs = {"jobu": 0, "jobv": 0} if vectors else {"jobu": 3, "jobv": 3}
+    sigma, u, v, work, _, info = lapack.dgejsv(matrix, joba=2, jobr=0, **jobs)
     if info != 0:
         u, sigma, vt = np.linalg.svd(matrix)
         return u, sigma, vt.T

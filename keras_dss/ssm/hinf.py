@@ -13,6 +13,8 @@ factor `1/cos(pi d/(2M))` (Ehlich & Zeller 1964), which is used on `|q|^2` less 
 range. An arc whose upper bound does not exceed the largest |G| seen is done; others are halved.
 """
 
+import numbers
+
 import numpy as np
 
 from keras_dss.ssm.system import check_stable, check_system
@@ -50,7 +52,8 @@ def hinf_norm(system, rtol=1e-6):
 def hinf_bounds(system, rtol=1e-6):
     """`(lower, upper)` of the H-infinity norm, each `(...,)`; see `hinf_norm`."""
     check_stable(check_system(system), "The H-infinity norm")
-    if isinstance(rtol, bool) or not np.isscalar(rtol) or not 1e-12 <= rtol < 1.0:
+    number = isinstance(rtol, numbers.Real) and not isinstance(rtol, bool)
+    if not number or not 1e-12 <= rtol < 1.0:
         raise ValueError(f"`rtol` must lie in [1e-12, 1). Received: rtol={rtol!r}")
     n = system.num_modes
     poles, residues = system.poles.reshape(-1, n), system.residues.reshape(-1, n)

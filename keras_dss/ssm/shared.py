@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_dss.ssm.basis import orthonormal_basis
 from keras_dss.ssm.modes import modes_of
-from keras_dss.ssm.system import UnstableSystemError, check_rank, real_matmul
+from keras_dss.ssm.system import UnstableSystemError, as_complex, check_rank, real_matmul
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ def shared_balanced_truncation(eigenvalues, weights, rank):
     >>> result.eigenvalues.shape, result.weights.shape, result.stable
     ((2,), (2, 2), True)
     """
-    lam, weights = asas_complex("eigenvalues", eigenvalues), asas_complex("weights", weights)
+    lam, weights = as_complex("eigenvalues", eigenvalues), as_complex("weights", weights)
     if lam.ndim != 1 or weights.ndim != 2 or weights.shape[1:] != lam.shape or 0 in weights.shape:
         raise ValueError(
             "`eigenvalues` must have shape (N,) and `weights` (H, N). "
