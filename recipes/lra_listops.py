@@ -7,9 +7,14 @@ Cost:     minutes on two CPU cores, per model: in the cards of zoo/lra_listops_*
 Score:    accuracy on 2,000 test expressions: in the same cards
 """
 
+import dataclasses
+
 from recipes.settings import Child, DataFacts, ModelSettings, Settings, TrainingSettings
 
-_training = TrainingSettings(epochs=8, batch_size=50, learning_rate=4e-3, weight_decay=0.05)
+_pretrain = TrainingSettings(
+    epochs=2, batch_size=32, learning_rate=5e-3, weight_decay=0.05, step_learning_rate_scale=1.0
+)
+_train = dataclasses.replace(_pretrain, epochs=1)
 
 settings = Settings(
     task="lra_listops",
@@ -21,7 +26,7 @@ settings = Settings(
     ),
     state_size=64,
     children=(Child(16, "bt"), Child(16, "skew_hippo")),
-    model=ModelSettings(features=64, num_blocks=4, glu=True),
-    pretrain=_training,
-    train=_training,
+    model=ModelSettings(features=32, num_blocks=4, bidirectional=True, glu=True),
+    pretrain=_pretrain,
+    train=_train,
 )
