@@ -102,7 +102,7 @@ def balanced_truncation(system, rank, *, horizon=None, controllability=None):
     flat = system.poles.reshape(-1, n)
     values = np.zeros((count, 2 * n))
     poles, residues = np.zeros((2, count, rank), complex)
-    order, condition = np.zeros(count, int), np.ones(count)
+    order, condition = np.zeros(count, int), np.ones((count, rank))
     need_stable = np.all(np.abs(flat) < 1.0, axis=-1)
     factors_of = hankel_factors(system, horizon, controllability)
 
@@ -134,7 +134,7 @@ def balanced_truncation(system, rank, *, horizon=None, controllability=None):
         hankel_singular_values=values.reshape(*shape, 2 * n),
         error_bound=bound.reshape(shape),
         order=order.reshape(shape),
-        condition=condition.reshape(shape),
+        condition=condition.max(axis=-1).reshape(shape),
         stable=np.all(np.abs(reduced.poles) < 1.0, axis=-1),
         original=system,
     )
@@ -167,7 +167,7 @@ def _check_gramian(gramian, system):
 
 def _rounding(poles, residues, order, condition):
     """What float64 eigenvalues cost: `sum_n |c_n| d_n/(1 - |a_n|)^2` for poles moved by `d_n`."""
-    moved = EPSILON * ((8.0 + order) * condition)[:, None]
+    moved = EPSILON * (8.0 + order)[:, None] * condition
     return (moved * np.abs(residues) / np.maximum(1.0 - np.abs(poles), EPSILON) ** 2).sum(axis=-1)
 
 

@@ -75,13 +75,13 @@ def orthonormal_basis(poles, weights, *, continuous=False, tolerance=DROPPED):
             near = kappa_a - minus * a.conj()  # 1 - z conj(a)
             far = kappa_a - plus * a  # 1 - z a
             shift = ya * poles
-        mean, product = 0.5 * (near + far), near * far
-        common = generator / product
+        mean, inverse = 0.5 * (near + far), 1.0 / (near * far)
+        common = generator * inverse
         even = (c * mean + s * shift) / np.sqrt(norm)
         odd = np.where(real, 0.0, s * mean - c * shift) / np.sqrt(np.where(real, 1.0, norm2))
         columns += [np.where(active[:, None], common * f, 0.0) for f in (even, odd)]
         used += [active, active & ~real[:, 0]]
-        generator = generator * np.where(real, minus / near, minus * plus / product)
+        generator = common * minus * np.where(real, near, plus)
         free[batch, k] = False
         with np.errstate(under="ignore"):
             size = np.where(free, weights * np.abs(generator) ** 2 / kappa, 0.0)

@@ -15,19 +15,17 @@ its factor F take the place of the basis on the side of the inputs: `Re sum_n c_
 """
 
 import numpy as np
-from scipy.linalg import lapack
 
 from keras_dss.ssm.basis import orthonormal_basis
 from keras_dss.ssm.gramians import finite_gramian
 from keras_dss.ssm.parallel import map_chunks
+from keras_dss.ssm.spectrum import symmetric_svd
 from keras_dss.ssm.system import (
     check_positive_integer,
     check_stable,
     check_system,
     real_matmul,
 )
-
-GRADED = 3e-8  # singular values further apart than this need the Jacobi method
 
 
 def hankel_singular_values(system, horizon=None):
@@ -125,37 +123,13 @@ def decompose(residues, left, left_used, right, right_used, vectors):
         u, sigma, vt = np.linalg.svd(matrices, full_matrices=False)
         return u[..., :vectors], sigma, np.swapaxes(vt[..., :vectors, :], -1, -2)
     matrices = 0.5 * (matrices + np.swapaxes(matrices, -1, -2))
-    if vectors:
-        values, u = np.linalg.eigh(matrices)
-    else:
-        values, u = np.linalg.eigvalsh(matrices), matrices[..., :0]
-    order = np.argsort(-np.abs(values), axis=-1)
-    sigma = np.take_along_axis(np.abs(values), order, axis=-1)
-    u = np.take_along_axis(u, order[:, None, :vectors], axis=-1)
-    sign = np.where(np.take_along_axis(values, order[:, :vectors], axis=-1) < 0.0, -1.0, 1.0)
-    v = u * sign[:, None, :]
-    size = left_used.sum(axis=-1)
-    sigma *= np.arange(sigma.shape[-1]) < size[:, None]
-    for i in np.flatnonzero(size):
-        if sigma[i, size[i] - 1] >= GRADED * sigma[i, 0]:
-            continue
-        wanted = vectors and sigma[i, min(vectors, size[i]) - 1] < GRADED * sigma[i, 0]
+    count, size = matrices.shape[:2]
+    vectors = min(vectors, size)
+    u, v = np.zeros((2, count, size, vectors))
+    sigma = np.zeros((count, size))
+    for i in range(count):
         (used,) = np.nonzero(left_used[i])
-        u_i, sigma_i, v_i = _jacobi_svd(matrices[i][np.ix_(used, used)], wanted)
-        sigma[i] = 0.0
-        sigma[i, : size[i]] = sigma_i
-        if wanted:
-            u[i], v[i] = 0.0, 0.0
-            u[i, used, : size[i]], v[i, used, : size[i]] = u_i[:, :vectors], v_i[:, :vectors]
+        u_i, sigma_i, v_i = symmetric_svd(matrices[i][np.ix_(used, used)], vectors)
+        sigma[i, : used.size] = sigma_i
+        u[i, used, : u_i.shape[1]], v[i, used, : u_i.shape[1]] = u_i, v_i
     return u, sigma, v
-
-
-def _jacobi_svd(matrix, vectors):
-    """`U, sigma, V` of a real graded square matrix, small singular values right too."""
-    # joba=2: accurate for D1 G D2 with a well-conditioned G. jobr=0: drop nothing.
-    jobs = {"jobu": 0, "jobv": 0} if vectors else {"jobu": 3, "jobv": 3}
-    sigma, u, v, work, _, info = lapack.dgejsv(matrix, joba=2, jobr=0, **jobs)
-    if info != 0:
-        u, sigma, vt = np.linalg.svd(matrix)
-        return u, sigma, vt.T
-    return u, sigma * (work[0] / work[1]), v

@@ -21,13 +21,13 @@ def modes_of(a, b, c, highest, rank, need_stable, continuous=False):
         continuous: whether stable means a negative real part, not a modulus below one.
 
     Returns:
-        `poles (B, rank)`, `residues (B, p, rank)`, `order (B,)`, `condition (B,)`: the largest
-        condition number of an eigenvalue. Modes that are not needed are zero.
+        `poles (B, rank)`, `residues (B, p, rank)`, `order (B,)` and the condition number of each
+        pole as an eigenvalue, `(B, rank)`. Modes that are not needed are zero, of condition 1.
     """
     count, outputs = c.shape[:2]
     poles = np.zeros((count, rank), complex)
     residues = np.zeros((count, outputs, rank), complex)
-    order, condition = highest.copy(), np.ones(count)
+    order, condition = highest.copy(), np.ones((count, rank))
     left = order > 0
     while left.any():
         m = order[left].max()
@@ -35,11 +35,11 @@ def modes_of(a, b, c, highest, rank, need_stable, continuous=False):
         values, vectors = np.linalg.eig(a[group, :m, :m])  # (G, m), (G, m, m)
         values, vectors = values.astype(complex), vectors.astype(complex)
         inverse = _inverse(vectors)
-        worst = np.linalg.norm(inverse, axis=-1).max(axis=-1)  # unit columns: |x_j| |y_j|
+        sensitivity = np.linalg.norm(inverse, axis=-1)  # (G, m), columns of unit length
         weights = c[group, :, :m] @ vectors * (inverse @ b[group, :m, None]).mT  # (G, p, m)
         real, mode = values.imag == 0.0, values.imag >= 0.0
         size = values.real.max(axis=-1) if continuous else np.abs(values).max(axis=-1) - 1.0
-        good = (mode.sum(axis=-1) <= rank) & (worst < WORST_CONDITION)
+        good = (mode.sum(axis=-1) <= rank) & (sensitivity.max(axis=-1) < WORST_CONDITION)
         good &= (size < 0.0) | ~need_stable[group]
 
         keep = group[good]
@@ -51,7 +51,8 @@ def modes_of(a, b, c, highest, rank, need_stable, continuous=False):
         residues[keep, :, :width] = exists[:, None] * np.take_along_axis(
             weights, chosen[:, None], axis=-1
         )
-        condition[keep] = worst[good]
+        sensitivity = np.take_along_axis(sensitivity[good], chosen, axis=-1)
+        condition[keep, :width] = np.where(exists, sensitivity, 1.0)
         left[keep] = False
         order[group[~good]] -= 1
         left &= order > 0

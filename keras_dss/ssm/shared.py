@@ -101,6 +101,6 @@ def shared_balanced_truncation(eigenvalues, weights, rank):
         hankel_singular_values=values,
         error_bound=2.0 * float(values[int(order) :].sum()),
         order=int(order),
-        condition=float(condition),
+        condition=float(np.max(condition)),
         stable=bool(np.all(reduced.real < 0.0)),
     )

@@ -1,0 +1,104 @@
+"""Balanced truncation of a whole model against pyMOR's BTReductor, per system.
+
+    python -m benchmarks.balanced_truncation --layers=6 --features=256 --state_size=64 --rank=16
+
+pyMOR reduces a sample of the same systems in its real form of order 2N, once with the threads that
+the matrix library takes by default and once with a single one; the faster of both counts.
+"""
+
+import time
+
+import numpy as np
+from absl import app, flags
+from rich.console import Console
+from rich.table import Table
+from threadpoolctl import threadpool_limits
+
+from benchmarks.systems import skew_hippo_layers
+from keras_dss.ssm import balanced_truncation
+
+FLAGS = flags.FLAGS
+flags.DEFINE_integer("layers", 6, "Number of layers.", lower_bound=1)
+flags.DEFINE_integer("features", 256, "Features of a layer.", lower_bound=1)
+flags.DEFINE_integer("state_size", 64, "Modes before.", lower_bound=2)
+flags.DEFINE_integer("rank", 16, "Modes after.", lower_bound=1)
+flags.DEFINE_integer("sample", 10, "Systems that pyMOR reduces.", lower_bound=1)
+flags.DEFINE_integer("seed", 0, "Seed of steps and output weights.")
+
+
+def real_form(poles, residues):
+    """Real `A, B, C` of order 2N: `[Re s, Im s]` of each mode."""
+    n = len(poles)
+    a, b, c = np.zeros((2 * n, 2 * n)), np.zeros((2 * n, 1)), np.zeros((1, 2 * n))
+    even, odd = np.arange(0, 2 * n, 2), np.arange(1, 2 * n, 2)
+    a[even, even] = a[odd, odd] = poles.real
+    a[even, odd], a[odd, even] = -poles.imag, poles.imag
+    b[even, 0] = 1.0
+    c[0, even], c[0, odd] = residues.real, -residues.imag
+    return a, b, c
+
+
+def pymor_seconds(system, order):
+    """Seconds of one reduction, the Hankel values and the kernel of the reduced model."""
+    from pymor.models.iosys import LTIModel
+    from pymor.reductors.bt import BTReductor
+
+    model = LTIModel.from_matrices(*real_form(system.poles, system.residues), sampling_time=1.0)
+    start = time.perf_counter()
+    reduced = BTReductor(model).reduce(order)
+    seconds = time.perf_counter() - start
+    a, b, c = (x.matrix for x in (reduced.A, reduced.B, reduced.C))
+    kernel, state = [], b
+    for _ in range(50):
+        kernel.append((c @ state).item())
+        state = a @ state
+    return seconds, model.hsv(), np.array(kernel)
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError(f"Unexpected arguments. Received: {argv[1:]}")
+    from pymor.core.logger import set_log_levels
+
+    set_log_levels({"pymor": "ERROR"})
+    system = skew_hippo_layers(FLAGS.layers, FLAGS.features, FLAGS.state_size, seed=FLAGS.seed)
+    count = len(system)
+    balanced_truncation(system[:2], FLAGS.rank)  # imports and first calls
+    start = time.perf_counter()
+    result = balanced_truncation(system, FLAGS.rank)
+    ours = (time.perf_counter() - start) / count
+
+    chosen = np.linspace(0, count - 1, min(FLAGS.sample, count)).astype(int)
+    pymor_seconds(system[0], FLAGS.rank)
+    times, value_error, kernel_error = {"default": [], "one": []}, 0.0, 0.0
+    for i in chosen:
+        order = int(result.order[i])
+        times["default"].append(pymor_seconds(system[i], order)[0])
+        with threadpool_limits(1):
+            seconds, values, kernel = pymor_seconds(system[i], order)
+        times["one"].append(seconds)
+        expected = result.hankel_singular_values[i]
+        difference = np.abs(values - expected[: len(values)]).max() / expected[0]
+        value_error = max(value_error, difference)
+        ours_kernel = result.system[i].impulse_response(50)
+        difference = np.abs(ours_kernel - kernel).max() / np.abs(kernel).max()
+        kernel_error = max(kernel_error, difference)
+
+    fastest = min(np.median(x) for x in times.values())
+    table = Table(title=f"Balanced truncation, N = {FLAGS.state_size} to {FLAGS.rank} modes")
+    for column in ("method", "systems", "ms per system", "ratio"):
+        table.add_column(column, justify="left" if column == "method" else "right")
+    table.add_row("keras_dss", str(count), f"{1e3 * ours:.3f}", "1")
+    for name, label in (("default", "default threads"), ("one", "one thread")):
+        per = np.median(times[name])
+        table.add_row(f"pyMOR, {label}", str(len(chosen)), f"{1e3 * per:.1f}", f"{per / ours:.0f}")
+    console = Console()
+    console.print(table)
+    console.print(f"all {count} systems in {ours * count:.2f} s, all stable: {result.stable.all()}")
+    console.print(f"largest difference of Hankel values, of the largest: {value_error:.1e}")
+    console.print(f"largest relative difference of reduced kernels: {kernel_error:.1e}")
+    console.print(f"pyMOR's faster setting takes {fastest / ours:.1f} times as long per system")
+
+
+if __name__ == "__main__":
+    app.run(main)
