@@ -1,0 +1,277 @@
+"""The stages of `keras-dss compress`, and what they leave."""
+
+import dataclasses
+import datetime
+import shlex
+
+import keras
+from rich import box
+from rich.table import Table
+
+from keras_dss import zoo
+from keras_dss.cli import scoring, training
+from keras_dss.cli.evaluate import accuracy_cells
+from keras_dss.cli.console import print_table
+from keras_dss.cli.files import replacing, write_json
+from keras_dss.cli.hardware import hardware
+from keras_dss.cli.progress import clock
+from keras_dss.compression import compress_model
+from keras_dss.compression.ranks import resolve_ranks
+from keras_dss.compression.rebuild import find_dss_layers
+from keras_dss.datasets import Batches
+
+SEQUENCES_PER_SECOND = 200  # of training data to have for every second of training
+CALIBRATION_BATCH = 8
+TITLES = {"original": "original", "reduced": "reduced", "trained": "reduced + trained"}
+
+
+class Compression:
+    """One compression.
+
+    Args:
+        source: the `Source` of the model. model: the model. data: `Data` of its task, or None.
+        values: the flags. rank: int or fraction, out of them. arguments: the command line.
+        stages: the `Stages` that time and show it.
+
+    Raises:
+        ValueError: for a model without DSS layers, ranks or data that do not fit it.
+    """
+
+    def __init__(self, source, model, data, values, rank, arguments, stages):
+        self.source, self.data, self.stages = source, data, stages
+        self.values, self.rank, self.arguments = values, rank, arguments
+        self.models, self.test = {"original": model}, {}
+        self.report = self.training = self.timing = None
+        self.milliseconds = {}
+        resolve_ranks(find_dss_layers(model), rank)
+        if data:
+            data.check_model(model)
+
+    def run(self, paths, out):
+        """Does all stages, prints the tables, and leaves the three files."""
+        keras.utils.set_random_seed(self.values.seed)
+        splits = self._read()
+        self._evaluate("original", splits)
+        self._reduce(splits)
+        self._evaluate("reduced", splits)
+        if self.values.train_minutes:
+            self._train(splits)
+            self._evaluate("trained", splits)
+        self._time(splits)
+        with replacing([*paths[1:], paths[0]]) as (json_path, picture, model_path):
+            with self.stages.stage("write", "Writing"):
+                list(self.models.values())[-1].save(model_path)
+                self.report.plot(picture)
+                write_json(json_path, self.to_dict(paths))
+        out.print()
+        for table in (self.table(), self.report.table()):
+            print_table(out, table)
+        out.print("\n".join(self.notes()), soft_wrap=True)
+        for path, what in zip(paths, ("model", "report", "picture"), strict=True):
+            out.print(f"{what:8} {path}", soft_wrap=True)
+
+    def _read(self):
+        """Arrays of the splits that are needed, by their names."""
+        if not self.data:
+            return {}
+        wanted = {"test": None}
+        if self.values.train_minutes:
+            count = round(60 * SEQUENCES_PER_SECOND * self.values.train_minutes)
+            count = max(count, self.values.batch_size, self.values.calibration_examples)
+            wanted |= {"validation": None, "train": count}
+        elif self.values.calibrate:
+            wanted["train"] = self.values.calibration_examples
+        with self.stages.stage("data", "Reading data") as bar:
+            splits = {name: self.data.load(name, count) for name, count in wanted.items()}
+            sizes = ", ".join(f"{len(x):,} {name}" for name, (x, _) in splits.items())
+            bar.result = f"{sizes} ({self.data.origin})"
+        self.sizes = {name: len(x) for name, (x, _) in splits.items()}
+        return splits
+
+    def _evaluate(self, name, splits):
+        if not splits:
+            return
+        batches = scoring.evaluation_batches(*splits["test"])
+        total = len(splits["test"][0])
+        with self.stages.stage(f"evaluate {name}", f"Evaluating {TITLES[name]}", total) as bar:
+            found = scoring.score(self.models[name], batches, bar.advance)
+            self.test[name] = scoring.metrics(found)
+            bar.result = say_accuracy(self.test[name])
+
+    def _reduce(self, splits):
+        calibration, total = None, None
+        if self.values.calibrate:
+            x = splits["train"][0][: self.values.calibration_examples]
+            calibration, total = Batches(x, batch_size=CALIBRATION_BATCH, shuffle=False), len(x)
+        with self.stages.stage("reduce", "Reducing", total) as bar:
+            self.models["reduced"], self.report = compress_model(
+                self.models["original"],
+                self.rank,
+                method=self.values.method,
+                calibration=calibration and self._watched(calibration, bar),
+                return_report=True,
+            )
+            reduced = [layer for layer in self.report.layers if layer.reason is None]
+            bar.result = f"{len(reduced)} of {len(self.report.layers)} layers"
+
+    def _watched(self, batches, bar):
+        """The inputs for calibration, with the bar's progress."""
+        for (inputs,) in batches:
+            yield inputs
+            bar.advance(len(inputs))
+        self.stages.seconds["calibrate"] = bar.seconds
+        bar.show(None, "systems and their errors")
+
+    def _train(self, splits):
+        values, minutes = self.values, self.values.train_minutes
+        validation = scoring.evaluation_batches(*splits["validation"])
+        twin = _copy(self.models["reduced"])  # compiled; the model that is saved is not
+        logits = not scoring.are_probabilities(twin.predict_on_batch(validation[0][0]))
+        with self.stages.stage("train", "Training", 60.0 * minutes) as bar:
+
+            def report(seconds, result, loss):
+                rate = result.sequences / max(seconds, 1e-9)
+                bar.show(
+                    seconds,
+                    f"{clock(60.0 * minutes - seconds)} left  step {result.steps:,}  "
+                    f"loss {loss:.3f}  {rate:.0f} sequences/s",
+                )
+
+            def validated(row):
+                self.stages.say(f"  validation {say_accuracy(row)} after {row['step']:,} steps")
+
+            result = training.train(
+                twin,
+                splits["train"],
+                validation,
+                minutes,
+                learning_rate=values.learning_rate,
+                batch_size=values.batch_size,
+                seed=values.seed,
+                logits=logits,
+                report=report,
+                phase=lambda text: bar.show(0.0, text),
+                validated=validated,
+            )
+            bar.result = f"{result.steps:,} steps, {result.sequences:,} sequences"
+        self.training = result
+        self.models["trained"] = _copy(self.models["reduced"], twin.get_weights())
+
+    def _time(self, splits):
+        if not splits:
+            return
+        batch = scoring.timing_batch(splits["test"][0])
+        total = scoring.TIMED_CALLS * len(self.models)
+        with self.stages.stage("time", "Timing", total) as bar:
+            self.milliseconds = scoring.milliseconds(self.models, batch, bar.advance)
+        self.timing = {
+            "sequences": len(batch), "length": batch.shape[1], "calls": scoring.TIMED_CALLS,
+            "statistic": "median over calls of the time of a call, by the sequences in it",
+        }  # fmt: skip
+
+    def table(self):
+        """The models beside each other."""
+        test = f"{next(iter(self.test.values()))['total']:,} test sequences" if self.test else ""
+        title = f"{self.source.name}, rank {self.rank}{test and ': accuracy on '}{test}"
+        table = Table(box=box.SIMPLE_HEAD, title=title)
+        for name in ("model", "accuracy", "correct", "parameters", "states", "ms per sequence"):
+            table.add_column(name, justify="left" if name == "model" else "right")
+        for name, model in self.models.items():
+            test, ms = self.test.get(name), self.milliseconds.get(name)
+            table.add_row(
+                TITLES[name],
+                *(accuracy_cells(test)[:2] if test else ("", "")),
+                f"{model.count_params():,}",
+                f"{zoo.count_states(model):,}",
+                "" if ms is None else f"{ms:.2f}",
+            )
+        for name, value in self._baselines().items():
+            table.add_row(f"baseline: {name}", f"{value:.2%}")
+        if self.timing:
+            sequences, length, calls, _ = self.timing.values()
+            table.caption = (
+                f"time: median of {calls} calls, each of {sequences} sequences of {length:,} steps"
+            )
+        return table
+
+    def _baselines(self):
+        """Accuracies of the card that take no model."""
+        found = self.source.card["baselines"] if self.source.card and self.test else {}
+        return {name: value for name, value in found.items() if 0.0 <= value <= 1.0}
+
+    def notes(self):
+        """What the tables do not say, in sentences."""
+        card, result = self.source.card, self.training
+        if not self.data:
+            yield "No accuracy was measured: --task names the task of a file."
+        elif card and "correct" in card["metrics"]["test"]:
+            yield f"The card of {self.source.name} says {say_accuracy(card['metrics']['test'])}."
+        if result is None:
+            return
+        if result.diverged:
+            yield (
+                f"The loss was not finite after {result.steps:,} steps: "
+                f"try a --learning_rate below {self.values.learning_rate:g}."
+            )
+        rows = {row["step"]: row for row in reversed(result.history)}
+        chosen = say_accuracy(rows[result.best_step])
+        if result.best_step:
+            yield f"Validation chose the weights after {result.best_step:,} steps: {chosen}."
+        else:
+            yield f"Validation chose the weights from before the training: {chosen}."
+
+    def to_dict(self, paths):
+        """Everything that is printed, and how it came about."""
+        flags = self.values.flag_values_dict()
+        models = {
+            name: {
+                "parameters": model.count_params(),
+                "states": zoo.count_states(model),
+                "test": self.test.get(name),
+                "milliseconds_per_sequence": self.milliseconds.get(name),
+            }
+            for name, model in self.models.items()
+        }
+        card = self.source.card
+        return {
+            "format": 1,
+            "command": shlex.join(["keras-dss", *self.arguments]),
+            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "source": {
+                "name": self.source.name,
+                "file": self.source.path and str(self.source.path),
+                "version": card and card["version"],
+                "test": card and card["metrics"]["test"],
+            },
+            "task": self.data and self.data.task,
+            "data": self.data and {"origin": self.data.origin, "examples": self.sizes},
+            "rank": self.rank,
+            "flags": {name: value for name, value in flags.items() if name != "debug"},
+            "models": models,
+            "baselines": self._baselines(),
+            "timing": self.timing,
+            "training": self.training and dataclasses.asdict(self.training),
+            "compression": self.report.to_dict(),
+            "notes": list(self.notes()),
+            "seconds": self.stages.seconds,
+            "backend": keras.backend.backend(),
+            "versions": zoo.versions(),
+            "hardware": hardware(),
+            "files": {"model": paths[0].name, "report": paths[1].name, "picture": paths[2].name},
+        }
+
+
+def say_accuracy(found):
+    """Returns metrics in words.
+
+    >>> say_accuracy({"accuracy": 0.5, "correct": 1000, "total": 2000})
+    '50.00% (1,000 of 2,000)'
+    """
+    return f"{found['accuracy']:.2%} ({found['correct']:,} of {found['total']:,})"
+
+
+def _copy(model, weights=None):
+    """The model anew from its configuration, with its weights or with others."""
+    twin = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model))
+    twin.set_weights(model.get_weights() if weights is None else weights)
+    return twin

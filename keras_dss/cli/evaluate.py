@@ -1,0 +1,97 @@
+"""`keras-dss evaluate NAME_OR_FILE`: the accuracy of a model on a split of its task."""
+
+from rich import box
+from rich.table import Table
+
+from keras_dss.cli.console import console, print_table, start_backend
+from keras_dss.cli.progress import Stages
+
+NAME = "evaluate"
+ARGUMENTS = ("NAME_OR_FILE",)
+FLAGS = "[--split=test] [--task=TASK] [flags]"
+SUMMARY = "The accuracy of a published model, or of a .keras file, on a split of its task."
+DETAILS = (
+    "The data of a published model's task is generated or read, and the accuracy stands beside "
+    "that of the model's card."
+)
+EXAMPLES = (
+    "keras-dss evaluate lra_listops_n64",
+    "keras-dss evaluate small.keras --task=lra_listops --split=validation",
+)
+
+
+def define(values):
+    from absl import flags
+
+    flags.DEFINE_enum(
+        "split", "test", ["train", "validation", "test"], "The split.", flag_values=values
+    )
+    define_data(values)
+    flags.DEFINE_integer(
+        "examples", None, "Only the first N examples of the split.", 1, flag_values=values
+    )
+
+
+def define_data(values):
+    """The flags that say what data a model is for."""
+    from absl import flags
+
+    flags.DEFINE_string(
+        "task", None, "The task of a file, such as lra_listops.", flag_values=values
+    )
+    flags.DEFINE_string(
+        "data_dir", None,
+        "Folder of the original data files; else $KERAS_DSS_DATA_DIR, else ListOps is generated.",
+        flag_values=values,
+    )  # fmt: skip
+
+
+def run(arguments, values):
+    from keras_dss.cli import sources
+    from keras_dss.cli.errors import UsageError
+
+    sources.check_data_dir(values.data_dir)
+    source = sources.find_source(arguments[0])
+    stages = Stages()
+    with stages.stage("start", "Starting"):
+        start_backend()
+        task = sources.find_task(source, values.task)
+        if task is None:
+            raise UsageError(
+                f"expected the task of a file: --task={'|'.join(sources.tasks())} Received: none"
+            )
+        model = source.load()
+    from keras_dss.cli import scoring
+
+    data = sources.Data(task, values.data_dir)
+    data.check_model(model)
+    with stages.stage("data", f"Reading {values.split} data") as bar:
+        x, y = data.load(values.split, values.examples)
+        bar.result = f"{len(x):,} sequences, {data.origin}"
+    with stages.stage("evaluate", f"Evaluating on {values.split}", len(x)) as bar:
+        found = scoring.score(model, scoring.evaluation_batches(x, y), bar.advance)
+    print_table(console(), _table(source, values.split, scoring.metrics(found)))
+
+
+def _table(source, split, found):
+    table = Table(box=box.SIMPLE_HEAD, title=f"{source.name} on {split}")
+    for name in ("", "accuracy", "correct", "examples"):
+        table.add_column(name, justify="right" if name else "left")
+    table.add_row("measured now", *accuracy_cells(found))
+    card = source.card or {"metrics": {}, "baselines": {}}
+    published = card["metrics"].get(split)
+    if published and "correct" in published:
+        table.add_row("its card", *accuracy_cells(published))
+        if published["total"] == found["total"]:
+            difference = found["correct"] - published["correct"]
+            points = f"{100.0 * (found['accuracy'] - published['accuracy']):+.2f}"
+            table.add_row("difference", f"{points} points", f"{difference:+,}")
+    for name, value in card["baselines"].items():
+        if 0.0 <= value <= 1.0:
+            table.add_row(f"baseline: {name}", f"{value:.2%}")
+    return table
+
+
+def accuracy_cells(found):
+    """Accuracy, correct and total of metrics, as cells of a table."""
+    return f"{found['accuracy']:.2%}", f"{found['correct']:,}", f"{found['total']:,}"

@@ -1,0 +1,93 @@
+"""`keras-dss info NAME`: the card of a published model."""
+
+from rich import box
+from rich.table import Table
+
+from keras_dss.cli.console import console, print_table
+
+NAME = "info"
+ARGUMENTS = ("NAME",)
+FLAGS = "[--json]"
+SUMMARY = "The card of a published model: what it is, how it came to be, what it reaches."
+DETAILS = ""
+EXAMPLES = ("keras-dss info lra_listops_n64",)
+
+
+def define(values):
+    from absl import flags
+
+    flags.DEFINE_bool("json", False, "Print the card as JSON.", flag_values=values)
+
+
+def run(arguments, values):
+    from keras_dss import zoo
+
+    card = zoo.card(arguments[0])
+    if values.json:
+        import json
+
+        print(json.dumps(card, indent=2, ensure_ascii=False))
+        return
+    out = console()
+    out.print(f"\n{card['name']}, version {card['version']}, {card['date']}\n")
+    print_table(out, _metrics(card))
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for key, value in _facts(card):
+        grid.add_row(key, value)
+    out.print(grid)
+    out.print()
+
+
+def _metrics(card):
+    """A row for each split and baseline."""
+    metrics = card["metrics"]
+    names = sorted(set(metrics["test"]) - {"accuracy", "correct", "total"})
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("split")
+    for name in ("accuracy", "correct", *names, "examples"):
+        table.add_column(name, justify="right")
+    for split, found in metrics.items():
+        table.add_row(
+            split,
+            f"{found['accuracy']:.2%}" if "accuracy" in found else "",
+            f"{found['correct']:,}" if "correct" in found else "",
+            *(f"{found[name]:.4g}" for name in names),
+            f"{found['total']:,}",
+        )
+    for name, value in card["baselines"].items():
+        table.add_row(f"baseline: {name}", f"{value:.2%}" if 0 <= value <= 1 else f"{value:.4g}")
+    return table
+
+
+def _facts(card):
+    """Pairs of words and values in the order in which one asks."""
+    data = card["data"]
+    yield "task", card["task"]
+    yield "data", data["description"]
+    yield "source of the data", data["source"]
+    for defect in data["defects"]:
+        yield "known defect", defect
+    yield "architecture", ", ".join(f"{k} {_word(v)}" for k, v in card["architecture"].items())
+    parameters = card["parameters"]
+    yield "states", f"{card['states']:,}"
+    yield "parameters", f"{parameters['total']:,}, of them {parameters['ssm']:,} in DSS layers"
+    yield "size of the weights", f"{card['bytes']:,} bytes"
+    yield "reduced from", card["parent"] or "no other model"
+    yield "method", card["method"]
+    yield "recipe", card["recipe"]
+    yield "command", card["command"]
+    yield "seed", str(card["seed"])
+    yield "training", f"{card['epochs']:g} epochs, {card['minutes']:,.1f} minutes"
+    yield "hardware", card["hardware"]
+    versions = dict(card["versions"])
+    backend = versions.pop("backend")
+    yield "versions", ", ".join([backend, *(f"{name} {v}" for name, v in versions.items())])
+    yield "licence", card["licence"]
+    for file, digest in card["files"].items():
+        yield f"sha256 of {file}", digest
+
+
+def _word(value):
+    return {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value

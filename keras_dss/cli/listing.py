@@ -1,0 +1,63 @@
+"""`keras-dss list`: the published models as a table."""
+
+from rich import box
+from rich.table import Table
+
+from keras_dss.cli.console import console, print_table
+from keras_dss.cli.errors import UsageError
+
+NAME = "list"
+ARGUMENTS = ()
+FLAGS = "[--task=TASK]"
+SUMMARY = "The published models, one a line."
+DETAILS = (
+    "States are the complex modes of all features, directions and layers. The accuracy is that of "
+    "the model's card, on the whole test split; beside it stands the accuracy of always answering "
+    "the commonest class."
+)
+EXAMPLES = ("keras-dss list",)
+
+
+def define(values):
+    from absl import flags
+
+    flags.DEFINE_string("task", None, "Only the models of this task.", flag_values=values)
+
+
+def run(arguments, values):
+    from keras_dss import zoo
+
+    rows = zoo.table()
+    out = console()
+    if not rows:
+        out.print(f"No model is published in {zoo.root()}.")
+        return
+    if values.task:
+        known = sorted({row["task"] for row in rows})
+        if values.task not in known:
+            raise UsageError(
+                f"expected a task of a published model, one of {', '.join(known)}. "
+                f"Received: --task={values.task}"
+            )
+        rows = [row for row in rows if row["task"] == values.task]
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("task", "name", "states", "parameters", "size", "test accuracy", "majority",
+                 "reduced from", "version"):  # fmt: skip
+        right = name not in ("task", "name", "reduced from")
+        table.add_column(name, justify="right" if right else "left")
+    for row in rows:
+        table.add_row(*_cells(row))
+    print_table(out, table)
+
+
+def _cells(row):
+    size = f"{row['bytes'] / 1024:,.0f} KiB"
+    return (
+        row["task"], row["name"], f"{row['states']:,}", f"{row['parameters']:,}", size,
+        _percent(row["test_accuracy"]), _percent(row["majority"]),
+        row["parent"] or "", str(row["version"]),
+    )  # fmt: skip
+
+
+def _percent(value):
+    return "" if value is None else f"{value:.2%}"

@@ -1,0 +1,74 @@
+"""What `--help` prints."""
+
+from rich.padding import Padding
+from rich.table import Table
+
+from keras_dss.cli.console import console
+
+
+def overview(commands):
+    out = console()
+    out.print("Usage: keras-dss COMMAND ...\n")
+    out.print("State space models for long sequences in Keras, and small ones made from them.\n")
+    grid = _grid()
+    for command in commands:
+        grid.add_row(" ".join([command.NAME, *command.ARGUMENTS]), command.SUMMARY)
+    grid.add_row("help COMMAND", "The flags of a command, with examples; the same as --help.")
+    out.print(Padding(grid, (0, 0, 0, 2)))
+    out.print("\nPublished models lie in the package, or in the folder $KERAS_DSS_ZOO_DIR.")
+    out.print("The backend is chosen by $KERAS_BACKEND: tensorflow, jax or torch.")
+
+
+def command_help(command, values):
+    out = console()
+    usage = " ".join(["Usage: keras-dss", command.NAME, *command.ARGUMENTS, command.FLAGS])
+    out.print(f"{usage.strip()}\n", soft_wrap=True)
+    out.print(f"{command.SUMMARY}\n")
+    if command.DETAILS:
+        out.print(f"{command.DETAILS}\n")
+    grid = _grid()
+    for flag in own_flags(values):
+        grid.add_row(_spelling(flag), _meaning(flag))
+    out.print("Flags:")
+    out.print(Padding(grid, (0, 0, 0, 2)))
+    out.print("\nExamples:" if len(command.EXAMPLES) > 1 else "\nExample:")
+    for example in command.EXAMPLES:
+        out.print(f"  {example}", soft_wrap=True)
+
+
+def own_flags(values):
+    """The flags of a command in the order in which it defines them."""
+    return [flag for found in values.flags_by_module_dict().values() for flag in found]
+
+
+def changed_flags(values):
+    """The flags that were given."""
+    return [flag for flag in own_flags(values) if flag.present]
+
+
+def _grid():
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    return grid
+
+
+def _spelling(flag):
+    return f"--{flag.name}" if flag.boolean else f"--{flag.name}={_kind(flag)}"
+
+
+def _kind(flag):
+    kinds = {"int": "N", "float": "X"}
+    names = {"output": "FILE.keras", "data_dir": "FOLDER", "rank": "R"}
+    return names.get(flag.name) or kinds.get(flag.flag_type(), flag.name.upper())
+
+
+def _meaning(flag):
+    choices = getattr(flag.parser, "enum_values", None)
+    text = flag.help.partition(">: ")[2] if choices else flag.help  # absl puts them in front
+    if choices:
+        text += f" One of {', '.join(choices)}."
+    if flag.default is None or flag.boolean:
+        return text
+    default = f"{flag.default:g}" if isinstance(flag.default, float) else flag.default
+    return f"{text} Default: {default}."
