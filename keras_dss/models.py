@@ -23,7 +23,7 @@ class DSSClassifier(keras.Model):
             `keras_dss.layers.DSS`.
         normalization, prenorm, glu, dropout: as in `keras_dss.layers.DSSBlock`; a pre-norm model ends
             with a normalization of its own.
-        readout: `"mean"` over the valid steps or the `"last"` of them.
+        readout: `"mean"` over the valid steps, or the `"first"` or `"last"` of them.
         blocks: the blocks themselves, instead of the arguments from `features` to `dropout`.
 
     Returns:

@@ -5,15 +5,17 @@ from keras import ops
 
 from keras_dss.layers.parameters import _one_of
 
-READOUTS = ("mean", "last")
+READOUTS = ("mean", "first", "last")
 
 
 @keras.saving.register_keras_serializable(package="keras_dss")
 class Readout(keras.layers.Layer):
-    """Mean over the valid steps, or the last valid step: (B, L, H) -> (B, H).
+    """Mean over the valid steps, or the first or last of them: (B, L, H) -> (B, H).
+
+    The first step sees the whole sequence in a bidirectional model only.
 
     Args:
-        kind: `"mean"` or `"last"`.
+        kind: `"mean"`, `"first"` or `"last"`.
 
     Call arguments:
         inputs: (batch, length, H). mask: bool (batch, length); all steps are valid without one.
@@ -22,8 +24,8 @@ class Readout(keras.layers.Layer):
 
     >>> x = keras.ops.convert_to_tensor([[[1.0], [3.0], [9.0]]])
     >>> mask = keras.ops.convert_to_tensor([[True, True, False]])
-    >>> float(Readout("mean")(x, mask=mask)[0, 0]), float(Readout("last")(x, mask=mask)[0, 0])
-    (2.0, 3.0)
+    >>> [float(Readout(kind)(x, mask=mask)[0, 0]) for kind in ("mean", "first", "last")]
+    [2.0, 1.0, 3.0]
     """
 
     def __init__(self, kind="mean", **kwargs):
@@ -33,14 +35,18 @@ class Readout(keras.layers.Layer):
 
     def call(self, inputs, mask=None):
         if mask is None:
-            return ops.mean(inputs, axis=1) if self.kind == "mean" else inputs[:, -1]
-        valid = ops.cast(mask, inputs.dtype)  # (B, L)
-        if self.kind == "last":
-            steps = ops.cast(ops.arange(ops.shape(inputs)[1]), "int32")  # (L,)
-            last = ops.max(ops.where(mask, steps, 0), axis=1)  # (B,)
-            valid = ops.cast(steps[None, :] == last[:, None], inputs.dtype)  # (B, L)
-        total = ops.maximum(ops.sum(valid, axis=1, keepdims=True), 1)  # (B, 1)
-        return ops.einsum("blh,bl->bh", inputs, valid / total)
+            if self.kind == "mean":
+                return ops.mean(inputs, axis=1)
+            return inputs[:, 0 if self.kind == "first" else -1]
+        weights = ops.cast(mask, inputs.dtype)  # (B, L)
+        if self.kind != "mean":
+            steps = ops.arange(ops.shape(inputs)[1], dtype="int32")  # (L,)
+            order = steps if self.kind == "last" else -steps
+            lowest = -ops.shape(inputs)[1]
+            chosen = ops.max(ops.where(mask, order, lowest), axis=1, keepdims=True)  # (B, 1)
+            weights = ops.cast(order == chosen, inputs.dtype)  # (B, L), none if none is valid
+        total = ops.maximum(ops.sum(weights, axis=1, keepdims=True), 1)  # (B, 1)
+        return ops.einsum("blh,bl->bh", inputs, weights / total)
 
     def compute_mask(self, inputs, mask=None):
         return None
