@@ -23,7 +23,7 @@ _MODEL = flags.DEFINE_string("model", "smnist_n64", "Name in the zoo.")
 _RANKS = flags.DEFINE_list("ranks", ["32", "16", "8", "4", "2"], "Modes to keep.")
 _CALIBRATION = flags.DEFINE_integer("calibration", 24, "Training sequences that measure Gramians.")
 _EXAMPLES = flags.DEFINE_integer("examples", None, "Only so many test examples (for a quick look).")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the data; KERAS_DSS_DATA_DIR if unset.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Data; KERAS_DSS_DATA_DIR if unset.")
 _WRITE = flags.DEFINE_string("write", None, "Markdown file that holds the table.")
 
 METHODS = {

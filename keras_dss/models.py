@@ -15,14 +15,14 @@ class DSSClassifier(keras.Model):
         features: H, the width of every block.
         num_blocks: number of blocks.
         state_size: N, or one N for each block.
-        vocabulary_size: with it, inputs are tokens (batch, length) with 0 for padding, which is masked,
-            and the encoder is an embedding.
+        vocabulary_size: with it, inputs are tokens (batch, length) with 0 for padding, which is
+            masked, and the encoder is an embedding.
         channels: without `vocabulary_size`, inputs are floats (batch, length, channels), and the
             encoder is a dense layer.
         bidirectional, parameterization, kernel_length, eigenvalues, rate, dt_min, dt_max: as in
             `keras_dss.layers.DSS`.
-        normalization, prenorm, glu, dropout: as in `keras_dss.layers.DSSBlock`; a pre-norm model ends
-            with a normalization of its own.
+        normalization, prenorm, glu, dropout: as in `keras_dss.layers.DSSBlock`; a pre-norm model
+            ends with a normalization of its own.
         readout: `"mean"` over the valid steps, or the `"first"` or `"last"` of them.
         blocks: the blocks themselves, instead of the arguments from `features` to `dropout`.
 
@@ -169,8 +169,8 @@ class ExchangedLayers(keras.Model):
 
     Args:
         model_config: `keras.saving.serialize_keras_object` of the model, unbuilt.
-        layer_configs: dict from dotted attribute paths (`"encoder.blocks.0.ssm"`) to configurations of
-            the `DSS` layers to put there before the model is built.
+        layer_configs: dict from dotted attribute paths (`"encoder.blocks.0.ssm"`) to configurations
+            of the `DSS` layers to put there before the model is built.
 
     Call arguments:
         Those of the model.

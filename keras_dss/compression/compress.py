@@ -21,13 +21,14 @@ def compress_model(
     `keras_dss.initializers.ReducedRank`. All other weights are copied bit for bit. The result is an
     ordinary, uncompiled Keras model: compile it and train it on, or use it as it is.
 
-    Method `"balanced"` balances the real system of each feature. With exact Gramians its error obeys
-    `sigma_{r+1} <= ||G - G_r||_inf <= 2 (sigma_{r+1} + ...)`. With `calibration`, the controllability
-    Gramian is the one that the layer's real inputs drive, measured on these sequences: what real
-    inputs never excite is dropped first. The bound is then the certified H-infinity error itself.
-    The baselines are `"modal"` (modes of largest H2 energy), `"modal_refit"` (the same with residues
-    fitted anew in H2) and `"complex"` (balancing of the complex modes alone, as if outputs were
-    complex). A layer of parameterization `"softmax"` is balanced over its finite kernel length.
+    Method `"balanced"` balances the real system of each feature. With exact Gramians its error
+    obeys `sigma_{r+1} <= ||G - G_r||_inf <= 2 (sigma_{r+1} + ...)`. With `calibration`, the
+    controllability Gramian is the one that the layer's real inputs drive, measured on these
+    sequences: what real inputs never excite is dropped first. The bound is then the certified
+    H-infinity error itself. The baselines are `"modal"` (modes of largest H2 energy),
+    `"modal_refit"` (the same with residues fitted anew in H2) and `"complex"` (balancing of the
+    complex modes alone, as if outputs were complex). A layer of parameterization `"softmax"` is
+    balanced over its finite kernel length.
 
     Args:
         model: a built `keras.Model` that serialises, with DSS layers at any depth.
@@ -35,8 +36,8 @@ def compress_model(
             mapping from layer names or paths to either; layers not in the mapping stay.
         method: one of `METHODS`.
         calibration: unlabelled inputs of the model: an array, a list of arrays for several inputs,
-            or batches (a `keras.utils.PyDataset`, a `tf.data.Dataset`, any iterable of batches; of a
-            tuple `(x, y)` only x is used).
+            or batches (a `keras.utils.PyDataset`, a `tf.data.Dataset`, any iterable of batches; of
+            a tuple `(x, y)` only x is used).
         return_report: also return the report.
         batch_size: sequences at a time while measuring, for calibration given as arrays.
 
@@ -45,8 +46,8 @@ def compress_model(
 
     Raises:
         TypeError: if `model` is no Keras model.
-        ValueError: for a rank that does not fit, an unknown method or layer name, a model without DSS
-            layers, weights that are not finite, or a model that cannot be rebuilt from its
+        ValueError: for a rank that does not fit, an unknown method or layer name, a model without
+            DSS layers, weights that are not finite, or a model that cannot be rebuilt from its
             configuration; the message names the layer.
         keras_dss.ssm.UnstableSystemError: for a layer with a pole on or outside the unit circle.
 

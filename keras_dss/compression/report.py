@@ -19,7 +19,8 @@ class LayerReport:
         rank_before, rank_after: modes of each feature.
         states_before, states_after: modes of all features and directions.
         parameters_before, parameters_after: weights of the layer (lambda, dt, W and D).
-        hankel_singular_values: float64 (..., H, 2N) of the real systems, descending; None if skipped.
+        hankel_singular_values: float64 (..., H, 2N) of the real systems, descending, None if
+            the layer was skipped.
         hinf_norm: of the original layer, the largest over the features.
         hinf_error: of the reduction, the largest over the features, certified to 0.1 %.
         h2_error, h2_norm: H2 norms over all features, root of the sum of squares.

@@ -17,14 +17,15 @@ class DSS(DSSParameters):
 
         y_k = sum_{l<=k} K_l u_{k-l} + D u_k,   K_l = Re sum_n c_n exp(l x_n),   x = rate dt lambda
 
-    with `lambda = -exp(lambda_log_neg_re) + i lambda_im`. `parameterization="exp"` is the zero-order
-    hold, `c = W (exp(x) - 1) / lambda`; `"softmax"` divides the powers of each mode by their sum over
-    `kernel_length` steps, `c = W / (lambda sum_l exp(l x))`, and lets Re lambda have either sign.
-    The convolution takes O(L log L) time, the kernel O(N L) products in O(N sqrt L) memory.
+    with `lambda = -exp(lambda_log_neg_re) + i lambda_im`. `parameterization="exp"` is the
+    zero-order hold, `c = W (exp(x) - 1) / lambda`; `"softmax"` divides the powers of each mode by
+    their sum over `kernel_length` steps, `c = W / (lambda sum_l exp(l x))`, and lets Re lambda have
+    either sign. The convolution takes O(L log L) time, the kernel O(N L) products in O(N sqrt L)
+    memory.
 
-    The parameters and the convolution are float32 (float64 under a float64 policy) whatever the dtype
-    policy; inputs and outputs follow the policy. Padded steps of a mask neither feed the system nor
-    see anything of it: their outputs are zero.
+    The parameters and the convolution are float32 (float64 under a float64 policy) whatever the
+    dtype policy; inputs and outputs follow the policy. Padded steps of a mask neither feed the
+    system nor see anything of it: their outputs are zero.
 
     Args:
         state_size: N, the number of complex modes of each feature.
@@ -48,8 +49,8 @@ class DSS(DSSParameters):
         (batch, length, features) in the policy's compute dtype.
 
     Raises:
-        ValueError: for options that are not listed, inputs that are not of rank 3, and inputs longer
-            than the kernel of a softmax layer.
+        ValueError: for options that are not listed, inputs that are not of rank 3, and inputs
+            longer than the kernel of a softmax layer.
 
     Example:
 

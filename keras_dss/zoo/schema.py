@@ -10,9 +10,9 @@ import math
 import platform
 from importlib import metadata
 
-import keras
 import numpy as np
 
+from keras_dss.version import __version__
 from keras_dss.zoo.errors import CardError, FormatError, MissingFileError
 from keras_dss.zoo.storage import CARD, FILES, NAME, NAME_RULE
 
@@ -194,13 +194,15 @@ def versions():
     >>> sorted(keras_dss.zoo.versions())
     ['backend', 'keras', 'keras_dss', 'numpy', 'python']
     """
+    import keras
+
     backend = keras.backend.backend()
     return {
         "keras": keras.__version__,
         "backend": f"{backend} {_version(backend)}",
         "numpy": np.__version__,
         "python": platform.python_version(),
-        "keras_dss": _version("keras-dss"),
+        "keras_dss": __version__,
     }
 
 
@@ -208,12 +210,7 @@ def _version(distribution):
     # TensorFlow's builds have several distribution names, but one module.
     if distribution in ("tensorflow", "torch", "jax"):
         return str(__import__(distribution).__version__)
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        import keras_dss
-
-        return getattr(keras_dss, "__version__", "source")
+    return metadata.version(distribution)
 
 
 def read_card(folder):
