@@ -40,6 +40,7 @@ def real_form(poles, residues):
 
 def pymor_seconds(system, order):
     """Seconds of one reduction, the Hankel values and the kernel of the reduced model."""
+    from pymor.algorithms.to_matrix import to_matrix
     from pymor.models.iosys import LTIModel
     from pymor.reductors.bt import BTReductor
 
@@ -47,7 +48,8 @@ def pymor_seconds(system, order):
     start = time.perf_counter()
     reduced = BTReductor(model).reduce(order)
     seconds = time.perf_counter() - start
-    a, b, c = (x.matrix for x in (reduced.A, reduced.B, reduced.C))
+    a, b, c, e = (to_matrix(x) for x in (reduced.A, reduced.B, reduced.C, reduced.E))
+    a, b = np.linalg.solve(e, a), np.linalg.solve(e, b)
     kernel, state = [], b
     for _ in range(50):
         kernel.append((c @ state).item())

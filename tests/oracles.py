@@ -59,34 +59,40 @@ def measured_gramian(poles, inputs, lengths):
 
 
 def hankel_singular_values(poles, residues, digits=60):
-    """Descending, from Cholesky factors of the Gramians in many digits.
+    """Descending, in many digits, for distinct poles.
 
-    Real poles are merged with their conjugates; other poles must be distinct.
+    Real coordinates `[Re s, Im s]` (the latter only where a pole is not real): the
+    controllability Gramian `F F^T` by Cholesky, then the eigenvalues of the Hankel operator
+    `Re sum_n c_n f_n f_n^T`, where f_n is the row of F that belongs to the complex state n.
     """
     with mpmath.workdps(2 * digits):
-        z, gamma = [], []
-        for a, c in zip(np.asarray(poles, complex), np.asarray(residues, complex), strict=True):
-            a, c = mpmath.mpc(a.real, a.imag), mpmath.mpc(c.real, c.imag)
-            if a.imag == 0:
-                z, gamma = z + [a], gamma + [mpmath.mpc(c.real)]
-            else:
-                z, gamma = z + [a, mpmath.conj(a)], gamma + [c / 2, mpmath.conj(c) / 2]
-        n = len(z)
-        p = mpmath.matrix(n, n)
-        for i in range(n):
-            for j in range(n):
-                p[i, j] = 1 / (1 - z[i] * mpmath.conj(z[j]))
-        factor = mpmath.cholesky(p)
-        weighted = mpmath.matrix(n, n)
-        for i in range(n):
-            for j in range(n):
-                weighted[i, j] = gamma[i] * factor[i, j]
-        product = factor.T * weighted
-        if not any(x.imag for x in z):
-            real = product.apply(mpmath.re)
-            values = mpmath.eigsy(real, eigvals_only=True)
-        else:
-            values = mpmath.svd_c(product, compute_uv=False)
+        a = [mpmath.mpc(complex(x)) for x in np.asarray(poles)]
+        c = [mpmath.mpc(complex(x)) for x in np.asarray(residues)]
+        rows = [(i, part) for part in (0, 1) for i, x in enumerate(a) if part == 0 or x.imag != 0]
+        n = len(rows)
+        gramian = mpmath.matrix(n, n)
+        for k, (i, left) in enumerate(rows):
+            for m, (j, right) in enumerate(rows[: k + 1]):
+                x, y = 1 / (1 - a[i] * mpmath.conj(a[j])), 1 / (1 - a[i] * a[j])
+                value = {
+                    (0, 0): (x + y).real,
+                    (1, 1): (x - y).real,
+                    (1, 0): (x + y).imag,
+                    (0, 1): (y - x).imag,
+                }[left, right]
+                gramian[k, m] = gramian[m, k] = value / 2
+        factor = mpmath.cholesky(gramian)
+        states = [[mpmath.mpc(0)] * n for _ in a]
+        for k, (i, part) in enumerate(rows):
+            unit = mpmath.mpc(0, 1) if part else mpmath.mpc(1)
+            states[i] = [s + unit * factor[k, m] for m, s in enumerate(states[i])]
+        weighted = [[c_i * s for s in row] for c_i, row in zip(c, states, strict=True)]
+        operator = mpmath.matrix(n, n)
+        for k in range(n):
+            for m in range(k + 1):
+                terms = zip((w[k] for w in weighted), (s[m] for s in states), strict=True)
+                operator[k, m] = operator[m, k] = mpmath.fdot(terms).real
+        values = mpmath.eigsy(operator, eigvals_only=True)
         return np.sort(np.array([abs(float(x)) for x in values]))[::-1]
 
 

@@ -87,7 +87,7 @@ def orthonormal_basis(poles, weights, *, continuous=False, tolerance=DROPPED):
             size = np.where(free, weights * np.abs(generator) ** 2 / kappa, 0.0)
     if not columns:
         return np.zeros((*poles.shape, 0), complex), np.zeros((len(poles), 0), bool)
-    return np.stack(columns, axis=-1), np.stack(used, axis=-1)
+    return np.swapaxes(np.stack(columns, axis=1), 1, 2), np.stack(used, axis=-1)
 
 
 def one_minus_square(poles):

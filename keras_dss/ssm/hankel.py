@@ -117,19 +117,19 @@ def decompose(residues, left, left_used, right, right_used, vectors):
     Returns `U (B, R, vectors)`, `sigma (B, K)`, `V (B, R', vectors)`, descending; what does not
     exist is zero.
     """
-    weighted = np.swapaxes(residues[..., None] * left, -1, -2)  # (B, R, N)
-    matrices = real_matmul(weighted, right)  # (B, R, R')
     if left is not right:
-        u, sigma, vt = np.linalg.svd(matrices, full_matrices=False)
+        weighted = np.swapaxes(residues[..., None] * left, -1, -2)  # (B, R, N)
+        u, sigma, vt = np.linalg.svd(real_matmul(weighted, right), full_matrices=False)
         return u[..., :vectors], sigma, np.swapaxes(vt[..., :vectors, :], -1, -2)
-    matrices = 0.5 * (matrices + np.swapaxes(matrices, -1, -2))
-    count, size = matrices.shape[:2]
+    count, _, size = left.shape
     vectors = min(vectors, size)
     u, v = np.zeros((2, count, size, vectors))
     sigma = np.zeros((count, size))
     for i in range(count):
         (used,) = np.nonzero(left_used[i])
-        u_i, sigma_i, v_i = symmetric_svd(matrices[i][np.ix_(used, used)], vectors)
+        rows = left[i].T[used]  # (r, N)
+        hankel = real_matmul(rows * residues[i], rows.T)  # (r, r)
+        u_i, sigma_i, v_i = symmetric_svd(hankel, vectors)
         sigma[i, : used.size] = sigma_i
         u[i, used, : u_i.shape[1]], v[i, used, : u_i.shape[1]] = u_i, v_i
     return u, sigma, v

@@ -17,11 +17,13 @@ import numbers
 
 import numpy as np
 
+from keras_dss.ssm.parallel import map_chunks
 from keras_dss.ssm.system import check_stable, check_system
 
 NODES = 14
 SAMPLES = 4 * (2 * NODES - 2)
-WORK = 1 << 18  # (arc, pole) pairs handled at once
+SYSTEMS = 128  # systems handled by one thread
+WORK = 1 << 17  # (arc, pole) pairs handled at once
 
 
 def hinf_norm(system, rtol=1e-6):
@@ -59,7 +61,13 @@ def hinf_bounds(system, rtol=1e-6):
     poles, residues = system.poles.reshape(-1, n), system.residues.reshape(-1, n)
     poles = np.concatenate([poles, poles.conj()], axis=-1)
     residues = 0.5 * np.concatenate([residues, residues.conj()], axis=-1)
-    lower, upper = _branch_and_bound(poles, residues, system.feedthrough.reshape(-1), rtol)
+    feedthrough = system.feedthrough.reshape(-1)
+
+    def work(part):
+        return _branch_and_bound(poles[part], residues[part], feedthrough[part], rtol)
+
+    found = map_chunks(work, len(poles), SYSTEMS)
+    lower, upper = (np.concatenate(x) for x in zip(*found, strict=True))
     return lower.reshape(system.shape), upper.reshape(system.shape)
 
 

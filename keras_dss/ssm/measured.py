@@ -17,6 +17,7 @@ from scipy import fft
 
 from keras_dss.ssm.basis import one_minus_product
 from keras_dss.ssm.gramians import closed_poles
+from keras_dss.ssm.parallel import map_chunks
 from keras_dss.ssm.system import as_complex, powers
 
 FEATURES = 16  # features at a time
@@ -91,19 +92,27 @@ class GramianAccumulator:
         if length > self._correlation.shape[1]:
             grow = length - self._correlation.shape[1]
             self._correlation = np.pad(self._correlation, ((0, 0), (0, grow)))
-        self.steps += int(lengths.sum())
-        for start in range(0, len(self._closed), FEATURES):
-            part = self._closed[start : start + FEATURES]
+        n = fft.next_fast_len(2 * length, real=True)
+        direct = [(h, _masked(inputs, lengths, [h])[0]) for h in self._direct]
+
+        def work(chunk):
+            part = self._closed[chunk]
             u = _masked(inputs, lengths, part)  # (H', B, L)
-            spectrum = fft.rfft(u, n=fft.next_fast_len(2 * length, real=True), axis=-1)
+            spectrum = fft.rfft(u, n=n, axis=-1)
             power = (spectrum.real**2 + spectrum.imag**2).sum(axis=1)
-            n = fft.next_fast_len(2 * length, real=True)
-            self._correlation[part, :length] += fft.irfft(power, n=n, axis=-1)[:, :length]
+            correlation = fft.irfft(power, n=n, axis=-1)[:, :length]
             ends = _end_states(self.poles[part], u, lengths)  # (H', B, N)
-            self._add(part, ends * self.poles[part, None, :])
-        for h in self._direct:
-            for states in _running_states(self.poles[h], _masked(inputs, lengths, [h])[0], lengths):
+            return part, correlation, ends * self.poles[part, None, :]
+
+        # All of a batch is computed before any of it counts: a refused batch leaves no trace.
+        closed = map_chunks(work, len(self._closed), FEATURES)
+        for part, correlation, ends in closed:
+            self._correlation[part, :length] += correlation
+            self._add(part, ends)
+        for h, u in direct:
+            for states in _running_states(self.poles[h], u, lengths):
                 self._add([h], states[None])
+        self.steps += int(lengths.sum())
 
     def _add(self, part, states):
         """Add the outer products of `states (H', M, N)`."""

@@ -3,9 +3,8 @@
 import numpy as np
 
 from keras_dss.ssm.basis import orthonormal_basis
+from keras_dss.ssm.parallel import map_chunks
 from keras_dss.ssm.system import check_stable, check_system
-
-CHUNK = 32
 
 
 def h2_norm(system):
@@ -36,11 +35,13 @@ def h2_norm(system):
     poles = system.poles.reshape(-1, system.num_modes)
     residues = system.residues.reshape(poles.shape)
     square = np.zeros(len(poles))
-    for start in range(0, len(poles), CHUNK):
-        part = slice(start, start + CHUNK)
+
+    def work(part):
         basis, _ = orthonormal_basis(poles[part], np.abs(residues[part]), tolerance=1e-34)
         t = np.einsum("bnr,bn->br", basis, residues[part]).real
         square[part] = (t * t).sum(axis=-1)
+
+    map_chunks(work, len(poles))
     first = residues.real.sum(axis=-1)
     through = system.feedthrough.reshape(-1)
     square = np.where(through == 0.0, square, square + through * (2.0 * first + through))

@@ -10,7 +10,7 @@ CHUNK = 32  # features at a time: the working set stays in cache
 
 def map_chunks(function, count, chunk=CHUNK):
     """`[function(slice), ...]` over slices that cover `range(count)`, in order."""
-    parts = [slice(i, min(i + chunk, count)) for i in range(0, count, chunk)]
+    parts = [slice(i, min(i + chunk, count)) for i in range(0, max(count, 1), chunk)]
     with one_thread_each():
         if len(parts) < 2:
             return [function(part) for part in parts]

@@ -11,7 +11,7 @@ pivoting (LAPACK's gejsv) finds all of them to full relative accuracy.
 import numpy as np
 from scipy.linalg import lapack
 
-GRADED = 3e-8  # of the largest value: below it, tridiagonalisation is not accurate enough
+GRADED = 5e-9  # of the largest value: below it, tridiagonalisation is not accurate enough
 SPREAD = 1e-14  # of the largest value: below it, two windows do not meet
 
 
