@@ -59,7 +59,7 @@ def hankel_singular_values(system, horizon=None):
         values[part, : sigma.shape[-1]] = sigma
 
     map_chunks(work, len(values))
-    return values.reshape(*system.shape, -1)
+    return values.reshape(*system.shape, 2 * system.num_modes)
 
 
 def hankel_factors(system, horizon=None, controllability=None):

@@ -158,7 +158,7 @@ class DiagonalSystem:
         coarse = powers(self.poles, block * np.arange(-(-length // block)))  # (..., N, q)
         coarse = np.swapaxes(self.residues[..., None] * coarse, -1, -2)  # (..., q, N)
         kernel = real_matmul(coarse, fine)  # (..., q, b)
-        kernel = kernel.reshape(*self.shape, -1)[..., :length].copy()
+        kernel = kernel.reshape(*self.shape, kernel.shape[-2] * block)[..., :length].copy()
         kernel[..., 0] += self.feedthrough
         return kernel
 

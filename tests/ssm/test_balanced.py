@@ -210,3 +210,11 @@ def test_any_system_any_rank(modes, closest, kind, seed, scale):
     assert result.stable.all()
     assert np.all(result.hinf_error(1e-2) <= result.error_bound * (1 + 1e-9) + floor)
     np.testing.assert_array_equal(result.system.feedthrough, system.feedthrough)
+
+
+def test_no_systems_at_all():
+    nothing = DiagonalSystem(np.zeros((0, 3)), np.zeros((0, 3)))
+    result = balanced_truncation(nothing, 2)
+    assert result.system.poles.shape == (0, 2) and result.hinf_error().shape == (0,)
+    assert hankel_singular_values(nothing).shape == (0, 6) and nothing.h2_norm().shape == (0,)
+    assert nothing.impulse_response(4).shape == (0, 4)
