@@ -12,7 +12,7 @@ from keras_dss.version import __version__
 
 COMMANDS = {command.NAME: command for command in (listing, info, evaluate, compress)}
 HELP = {"--help", "-help", "-h", "help"}
-MESSAGE_LENGTH = 1500  # what backends say of an error may fill screens
+MESSAGE_LENGTH = 800  # what backends say of an error may fill screens
 
 
 def main(arguments=None):
@@ -28,9 +28,8 @@ def main(arguments=None):
 
     Example:
 
-    >>> main(["--version"]) == 0
-    keras_dss ...
-    True
+    >>> main(["compress", "mine.keras"])
+    2
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     debug = any(argument in ("--debug", "-debug") for argument in arguments)

@@ -10,8 +10,8 @@ from rich.table import Table
 
 from keras_dss import zoo
 from keras_dss.cli import scoring, training
-from keras_dss.cli.evaluate import accuracy_cells
 from keras_dss.cli.console import print_table
+from keras_dss.cli.evaluate import accuracy_cells
 from keras_dss.cli.files import replacing, write_json
 from keras_dss.cli.hardware import hardware
 from keras_dss.cli.progress import clock
@@ -62,10 +62,11 @@ class Compression:
             with self.stages.stage("write", "Writing"):
                 list(self.models.values())[-1].save(model_path)
                 self.report.plot(picture)
-                write_json(json_path, self.to_dict(paths))
-        out.print()
+            write_json(json_path, self.to_dict(paths))
         for table in (self.table(), self.report.table()):
+            out.print()
             print_table(out, table)
+        out.print()
         out.print("\n".join(self.notes()), soft_wrap=True)
         for path, what in zip(paths, ("model", "report", "picture"), strict=True):
             out.print(f"{what:8} {path}", soft_wrap=True)

@@ -22,7 +22,7 @@ def console(error=False):
 def print_table(out, table):
     """Prints a table whose titles begin at the left; one that is too wide without its margins."""
     table.title_justify = table.caption_justify = "left"
-    if out.measure(table).maximum > out.width:
+    if out.measure(table, options=out.options.update(width=1000)).maximum > out.width:
         table.padding, table.pad_edge = (0, 0), False
     out.print(table)
 

@@ -13,5 +13,5 @@ def near(word, known, flag=""):
     >>> near("evalute", ["evaluate", "list"])
     '; did you mean evaluate?'
     """
-    found = difflib.get_close_matches(word, list(known), n=2, cutoff=0.5)
+    found = difflib.get_close_matches(word, list(known), n=2, cutoff=0.6)
     return f"; did you mean {' or '.join(flag + name for name in found)}?" if found else ""

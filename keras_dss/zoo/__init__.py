@@ -14,11 +14,19 @@ from keras_dss.zoo.errors import (
     WeightsMismatchError,
     ZooError,
 )
-from keras_dss.zoo.publishing import publish
 from keras_dss.zoo.schema import versions
 from keras_dss.zoo.storage import names as list
 from keras_dss.zoo.storage import root
 from keras_dss.zoo.table import markdown_table, table
+
+
+def __getattr__(name):  # needs Keras, which reading cards does not
+    if name == "publish":
+        from keras_dss.zoo.publishing import publish
+
+        return publish
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "ArchitectureError",

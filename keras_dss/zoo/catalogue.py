@@ -1,8 +1,8 @@
-"""Read published models: cards, models, checks. Nothing here writes or uses a network."""
+"""Read published models: cards, models, checks. Nothing here writes or uses a network.
 
-import keras
+Cards are read without Keras: only what needs a model imports it.
+"""
 
-from keras_dss.zoo import files
 from keras_dss.zoo.counting import count_ssm_parameters, count_states
 from keras_dss.zoo.errors import CardError
 from keras_dss.zoo.schema import read_card
@@ -57,6 +57,8 @@ def load(name, load_weights=True, *, root=None):
     ...     model = keras_dss.zoo.load(name)
     ...     model.compile("adam", "sparse_categorical_crossentropy")
     """
+    from keras_dss.zoo import files
+
     found = card(name, root)
     folder = locate(name, root)
     for file in (CONFIG, WEIGHTS) if load_weights else (CONFIG,):
@@ -88,6 +90,10 @@ def verify(name, *, root=None):
     >>> all("pin_error" in keras_dss.zoo.verify(name) for name in keras_dss.zoo.list()[:1])
     True
     """
+    import keras
+
+    from keras_dss.zoo import files
+
     found = card(name, root)
     folder = locate(name, root)
     for file, expected in found["files"].items():

@@ -1,0 +1,231 @@
+"""`keras-dss compress`: the files, the tables, and what is said before any work."""
+
+import json
+import math
+import struct
+
+import keras
+import numpy as np
+import pytest
+
+from keras_dss import compression, zoo
+from keras_dss.cli import compress, scoring, training
+from keras_dss.cli.files import replacing
+from keras_dss.compression import compress_model
+from keras_dss.datasets import lra_listops
+from tests.cli.support import NAME, make_model
+
+TRAINING = ("--calibrate", "--calibration_examples=9", "--train_minutes=0.03", "--batch_size=8")
+
+
+@pytest.fixture(autouse=True)
+def few_timed_calls(monkeypatch):
+    monkeypatch.setattr(scoring, "TIMED_CALLS", 2)
+
+
+def correct(model, split, place):
+    x, y = lra_listops.load(split, place / "data")
+    return int(np.sum(np.asarray(model(x.astype("int32"))).argmax(axis=-1) == y))
+
+
+def test_reduced_and_trained(run, place, tmp_path):
+    output = tmp_path / "small.keras"
+    code, out, err = run("compress", NAME, "--rank=2", f"--output={output}", *TRAINING)
+    assert code == 0, err
+    names = ["small.hankel.png", "small.keras", "small.report.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+    model = keras.models.load_model(output)
+    assert not model.compiled
+    report = json.loads((tmp_path / names[2]).read_text())
+    rows = report["models"]
+    assert list(rows) == ["original", "reduced", "trained"]
+    for name, found in (("original", zoo.load(NAME)), ("trained", model)):
+        assert rows[name]["parameters"] == found.count_params()
+        assert rows[name]["states"] == zoo.count_states(found)
+        assert rows[name]["test"]["correct"] == correct(found, "test", place)
+        assert rows[name]["test"]["total"] == 24
+        assert rows[name]["milliseconds_per_sequence"] > 0
+    assert rows["reduced"]["states"] == rows["original"]["states"] // 3
+
+    history = report["training"]["history"]
+    assert history[0]["step"] == 0 and len(history) >= 2
+    chosen = next(row for row in history if row["step"] == report["training"]["best_step"])
+    assert chosen["correct"] == max(row["correct"] for row in history)
+    assert correct(model, "validation", place) == chosen["correct"]
+
+    layers = report["compression"]["layers"]
+    assert report["compression"]["calibrated"] and len(layers) == 2
+    assert all(layer["error_bound"] >= layer["hinf_error"] > 0 for layer in layers)
+    assert report["task"] == "lra_listops" and report["flags"]["train_minutes"] == 0.03
+    assert report["data"]["examples"] == {"test": 24, "validation": 16, "train": 40}
+    stages = {"start", "data", "evaluate original", "calibrate", "reduce", "evaluate reduced",
+              "train", "evaluate trained", "time", "write"}  # fmt: skip
+    assert set(report["seconds"]) == stages
+    assert {"keras", "backend", "keras_dss"} <= set(report["versions"])
+    assert report["command"].startswith(f"keras-dss compress {NAME} --rank=2")
+
+    for word in ("original", "reduced + trained", "ssm_0", "bound", "ms per sequence", str(output)):
+        assert word in out
+    for row in rows.values():
+        assert f"{row['test']['accuracy']:.2%}" in out and f"{row['parameters']:,}" in out
+    assert f"The card of {NAME} says 25.00% (6 of 24)." in out
+    assert all(note in out for note in report["notes"])
+
+    picture = (tmp_path / names[0]).read_bytes()
+    width, height = struct.unpack(">II", picture[16:24])
+    assert picture.startswith(b"\x89PNG") and width > 300 and height > 200
+
+
+def test_without_training_it_is_compress_model(run, tmp_path):
+    output = tmp_path / "small.keras"
+    assert run("compress", NAME, "--rank=0.5", f"--output={output}", "--method=modal")[0] == 0
+    expected = compress_model(zoo.load(NAME), 0.5, method="modal")
+    found = keras.models.load_model(output)
+    for old, new in zip(expected.get_weights(), found.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    report = json.loads((tmp_path / "small.report.json").read_text())
+    assert list(report["models"]) == ["original", "reduced"] and report["training"] is None
+    assert report["compression"]["method"] == "modal"
+
+
+def test_file_without_a_task(run, tmp_path):
+    make_model(state_size=4).save(tmp_path / "a.keras")
+    code, out, _ = run("compress", tmp_path / "a.keras", "--rank=2", f"--output={tmp_path}/b.keras")
+    assert code == 0 and "No accuracy was measured" in out
+    report = json.loads((tmp_path / "b.report.json").read_text())
+    assert report["models"]["reduced"]["test"] is None and report["data"] is None
+    assert report["source"]["file"] == str(tmp_path / "a.keras")
+
+
+def test_methods_are_those_of_the_package():
+    assert compress.METHODS == compression.METHODS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--output=a.keras"], ["--rank=R", "no --rank"]),
+        (["--rank=2"], ["--output=FILE.keras", "no --output"]),
+        (["--rank=0", "--output=a.keras"], ["integer from 1", "--rank=0"]),
+        (["--rank=-3", "--output=a.keras"], ["--rank=-3"]),
+        (["--rank=1.5", "--output=a.keras"], ["fraction in (0, 1]", "--rank=1.5"]),
+        (["--rank=few", "--output=a.keras"], ["--rank=few"]),
+        (["--rank=nan", "--output=a.keras"], ["--rank=nan"]),
+        (["--rank=2", "--output=a.h5"], ["FILE.keras", "--output=a.h5"]),
+        (["--rank=2", "--output=none/a.keras"], ["existing folder", "mkdir -p none"]),
+        (["--rank=2", "--output=old.keras"], ["--overwrite", "old.keras already"]),
+        (["--rank=2", "--output=there.keras"], ["the folder there.keras"]),
+        (["--rank=2", "--output=a.keras", "--train_minutes=-1"], ["--train_minutes=-1"]),
+        (["--rank=2", "--output=a.keras", "--learning_rate=0"], ["--learning_rate above 0"]),
+        (["--rank=2", "--output=a.keras", "--method=modal", "--calibrate"], ["balanced"]),
+        (["--rank=2", "--output=a.keras", "--method=best"], ["modal_refit", "best"]),
+        (["--rank=2", "--output=a.keras", "--data_dir=none"], ["folder of data", "none"]),
+    ],
+)
+def test_said_before_any_work(fails, monkeypatch, tmp_path, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("keras_dss.cli.sources.find_source", None)
+    (tmp_path / "old.keras").write_text("old")
+    (tmp_path / "there.keras").mkdir()
+    before = sorted(path.name for path in tmp_path.iterdir())
+    line = fails(2, "compress", NAME, *arguments)
+    assert all(word in line for word in words), line
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_rank_above_the_state_size(fails, tmp_path):
+    line = fails(1, "compress", NAME, "--rank=7", f"--output={tmp_path}/a.keras")
+    assert "state size 6" in line and "Received: rank=7" in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_file_needs_a_task_for_data(fails, tmp_path):
+    make_model().save(tmp_path / "a.keras")
+    for flag in ("--calibrate", "--train_minutes=1"):
+        line = fails(
+            2, "compress", tmp_path / "a.keras", "--rank=2", f"--output={tmp_path}/b.keras", flag
+        )
+        assert "--task=lra_listops|smnist" in line
+
+
+def test_not_onto_itself(fails, tmp_path):
+    path = tmp_path / "a.keras"
+    make_model().save(path)
+    line = fails(2, "compress", path, "--rank=2", f"--output={path}", "--overwrite")
+    assert "other than the model" in line
+
+
+def test_model_without_dss_layers(fails, tmp_path):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.save(tmp_path / "a.keras")
+    line = fails(1, "compress", tmp_path / "a.keras", "--rank=2", f"--output={tmp_path}/b.keras")
+    assert "no keras_dss.layers.DSS layer" in line
+
+
+@pytest.mark.parametrize("target", ["write_json", "hardware"])
+def test_failure_leaves_the_old_files(fails, monkeypatch, tmp_path, target):
+    for suffix in compress.SUFFIXES:
+        (tmp_path / f"a{suffix}").write_text("old")
+
+    def fail(*_):
+        raise OSError("no room")
+
+    monkeypatch.setattr(f"keras_dss.cli.compression.{target}", fail)
+    line = fails(1, "compress", NAME, "--rank=2", f"--output={tmp_path}/a.keras", "--overwrite")
+    assert line.endswith("no room")
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"old"}
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_replacing(tmp_path):
+    paths = [tmp_path / "a", tmp_path / "b"]
+    with pytest.raises(KeyboardInterrupt), replacing(paths) as (first, _):
+        first.write_text("half")
+        raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
+
+
+def data(place, split):
+    return lra_listops.load(split, place / "data")
+
+
+def train(place, minutes=0.01, **options):
+    model = make_model(features=2, num_blocks=1)
+    before = model.get_weights()
+    validation = scoring.evaluation_batches(*data(place, "validation"))
+    options = {"learning_rate": 1e-2, "batch_size": 8, "seed": 0} | options
+    result = training.train(model, data(place, "train"), validation, minutes, **options)
+    return model, before, result
+
+
+def test_learning_rate_over_the_time():
+    fractions = np.linspace(0.0, 1.0, 201)
+    rates = np.array([training.learning_rate_at(f, 2.0) for f in fractions])
+    peak = np.argmax(rates)
+    assert math.isclose(rates[peak], 2.0) and rates[0] == 0.0 and rates[-1] < 1e-12
+    assert np.all(np.diff(rates[: peak + 1]) > 0) and np.all(np.diff(rates[peak:]) < 0)
+
+
+def test_best_weights_are_kept(place, monkeypatch):
+    scores = iter([(5, 16, 1.0), (3, 16, 0.1), *[(5, 16, 2.0)] * 50])
+    monkeypatch.setattr(training, "score", lambda *_: next(scores))
+    model, before, result = train(place)
+    assert result.steps > 0 and result.best_step == 0
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_better_weights_replace_them(place, monkeypatch):
+    scores = iter([(5, 16, 1.0), *[(6, 16, 1.0)] * 50])
+    monkeypatch.setattr(training, "score", lambda *_: next(scores))
+    model, before, result = train(place)
+    assert 0 < result.best_step <= result.steps
+    assert any(np.any(old != new) for old, new in zip(before, model.get_weights(), strict=True))
+
+
+def test_divergence_keeps_the_weights_from_before(place):
+    model, before, result = train(place, learning_rate=1e30, minutes=0.05)
+    assert result.diverged
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    assert result.best_step in [row["step"] for row in result.history]
