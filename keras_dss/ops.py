@@ -6,6 +6,9 @@ of its arguments (float32 or float64), on TensorFlow, JAX and torch alike.
 One feature is a system with N modes, poles `a = exp(x)` and residues `c`:
 
     s_k = a s_{k-1} + u_k,   y_k = Re sum_n c_n s_{n,k},   K_l = Re sum_n c_n a_n^l
+
+Log poles x are `(re, im)`, or `(re, im, count, rest)` where the angle of one step is known beyond
+float32, in 2^-32 turns: see `keras_dss.phases`.
 """
 
 import math
@@ -14,7 +17,9 @@ import keras
 import scipy.fft
 from keras import ops
 
-RECIPROCAL_GUARD = 1e-14
+from keras_dss import phases
+
+RECIPROCAL_GUARD = 1e-18
 
 
 def complex_multiply(a, b):
@@ -37,25 +42,26 @@ def complex_expm1(x):
     return re, im
 
 
-def _multiples(x_im, steps):
-    """Phases `steps * x_im` reduced to [-pi, pi], with the gradient `steps`.
+def _with_turns(x):
+    """Log poles with the turns of one step, which float64 does without."""
+    if len(x) > 2 or keras.backend.standardize_dtype(x[1].dtype) == "float64":
+        return x
+    return (*x, *phases.turns_of(x[1]))
 
-    The phase of one step is held as a 32-bit fixed-point fraction of a turn. Integer products wrap
-    around, so every multiple is reduced modulo one turn exactly, where float32 products lose a
-    digit for each factor of ten in the number of steps.
-    """
-    turns = ops.stop_gradient(x_im) * (1.0 / (2.0 * math.pi))
-    fraction = turns - ops.round(turns)
-    fixed = ops.cast(ops.clip(fraction * 2.0**32, -(2.0**31), 2.0**31 - 256), "int32")
-    reduced = ops.cast(fixed * steps, x_im.dtype) * (2.0 * math.pi / 2.0**32)
-    linear = x_im * ops.cast(steps, x_im.dtype)
-    return reduced + (linear - ops.stop_gradient(linear))
+
+def _phase(x, steps):
+    """Im(x) * steps modulo one turn: int32 products wrap around as angles do."""
+    x = _with_turns(x)
+    if len(x) > 2:
+        return phases.multiples(*x[1:], steps)
+    turns = x[1] * ops.cast(steps, x[1].dtype) / (2.0 * math.pi)
+    return 2.0 * math.pi * (turns - ops.round(turns))
 
 
 def powers(x, steps):
     """exp(x * steps) as a pair, for log poles x (..., 1) and int32 steps broadcast against them."""
     magnitude = ops.exp(x[0] * ops.cast(steps, x[0].dtype))
-    phase = _multiples(x[1], steps)
+    phase = _phase(x, steps)
     return magnitude * ops.cos(phase), magnitude * ops.sin(phase)
 
 
@@ -73,7 +79,7 @@ def kernel(log_poles, residues, length):
     so that memory grows with N sqrt(length), never with N length.
 
     Args:
-        log_poles: pair of tensors (..., N), x = dt * lambda with Re x <= 0.
+        log_poles: tensors (..., N), x = dt * lambda with Re x <= 0.
         residues: pair of tensors (..., N).
         length: number of taps, an int or an integer scalar tensor.
 
@@ -82,7 +88,7 @@ def kernel(log_poles, residues, length):
     """
     block = _block_length(length)
     num_blocks = (length + block - 1) // block
-    x = tuple(part[..., None, :] for part in log_poles)  # (..., 1, N)
+    x = tuple(part[..., None, :] for part in _with_turns(log_poles))  # (..., 1, N)
     c = tuple(part[..., None, :] for part in residues)  # (..., 1, N)
     inner = powers(x, ops.arange(block, dtype="int32")[:, None])  # (..., b, N)
     outer = powers(x, block * ops.arange(num_blocks, dtype="int32")[:, None])  # (..., L/b, N)
@@ -95,7 +101,7 @@ def kernel(log_poles, residues, length):
 
 
 def exponential_ratio(x):
-    """phi(x) = (exp(x) - 1) / x of a pair, 1 + x/2 + x^2/6 + x^3/24 near zero."""
+    """phi(x) = (exp(x) - 1) / x of log poles as a pair, 1 + x/2 + x^2/6 + x^3/24 near zero."""
     small = x[0] * x[0] + x[1] * x[1] < 1e-4
     square = complex_multiply(x, x)
     cube = complex_multiply(square, x)
@@ -103,8 +109,8 @@ def exponential_ratio(x):
         1.0 + x[0] / 2.0 + square[0] / 6.0 + cube[0] / 24.0,
         x[1] / 2.0 + square[1] / 6.0 + cube[1] / 24.0,
     )
-    safe = ops.where(small, ops.ones_like(x[0]), x[0]), x[1]
-    exact = complex_divide(complex_expm1(safe), safe)
+    safe = ops.where(small, ops.ones_like(x[0]), x[0])
+    exact = complex_divide(complex_expm1((safe, _phase(x, 1))), (safe, x[1]))
     return tuple(ops.where(small, s, e) for s, e in zip(series, exact, strict=True))
 
 
@@ -112,7 +118,7 @@ def zero_order_hold(log_poles, step, weights):
     """Residues of DSS-exp, c = W (exp(x) - 1) / lambda = W step phi(x) with x = step * lambda.
 
     Args:
-        log_poles: pair (..., N). step: (..., 1). weights: pair (..., N).
+        log_poles: tensors (..., N). step: (..., 1). weights: pair (..., N).
 
     Returns:
         Pair (..., N).
@@ -130,8 +136,8 @@ def _softmax_modes(log_poles, step, weights, kernel_length):
     """
     growing = ops.cast(log_poles[0] > 0, log_poles[0].dtype)  # (..., N)
     sign = 1.0 - 2.0 * growing
-    y = (sign * log_poles[0], sign * log_poles[1])  # (..., N)
-    total = complex_expm1((kernel_length * y[0], _multiples(y[1], kernel_length)))  # (..., N)
+    y = tuple(ops.cast(sign, part.dtype) * part for part in _with_turns(log_poles))  # (..., N)
+    total = complex_expm1((kernel_length * y[0], _phase(y, kernel_length)))  # (..., N)
     c = complex_divide(complex_multiply(weights, exponential_ratio(y)), total)
     return y, (c[0] * sign * step, c[1] * sign * step), growing
 
@@ -144,7 +150,7 @@ def softmax_kernel(log_poles, step, weights, kernel_length, length):
     expression.
 
     Args:
-        log_poles: pair (..., N) of any sign. step: (..., 1). weights: pair (..., N).
+        log_poles: tensors (..., N), Re x of any sign. step: (..., 1). weights: pair (..., N).
         kernel_length: the L that the softmax runs over. length: taps wanted, at most L.
 
     Returns:
@@ -200,7 +206,7 @@ def fft_convolution(inputs, taps, backward_taps=None):
 
 
 def _tensorflow_circular_convolution(inputs, taps, size):
-    """The same on TensorFlow's complex tensors: `ops.rfft` splits and joins them at each transform."""
+    """The same on TensorFlow's complex tensors: `ops.rfft` splits and joins them every time."""
     import tensorflow as tf
 
     size = tf.convert_to_tensor([size], "int32")
@@ -249,13 +255,15 @@ def chunked_convolution(inputs, log_poles, residues, chunk=128, state=None):
 
     With s the state before a chunk of length b and T the lower triangular Toeplitz matrix of K,
 
-        y_p = sum_{j<=p} K_{p-j} u_j + Re sum_n c_n a_n^{p+1} s_n,   s' = a^b s + sum_j a^{b-1-j} u_j
+        y_p = sum_{j<=p} K_{p-j} u_j + Re sum_n c_n a_n^{p+1} s_n,
+        s'  = a^b s + sum_j a^{b-1-j} u_j
 
     Memory is that of one chunk's states, so sequences longer than memory run piece by piece.
 
     Args:
         inputs: (B, L, H); L must be known when the graph is built.
-        log_poles, residues: pairs (H, N). chunk: b. state: pair (B, H, N), at rest by default.
+        log_poles: tensors (H, N). residues: pair (H, N). chunk: b.
+        state: pair (B, H, N), at rest by default.
 
     Returns:
         `(outputs, state)`: (B, L, H), and the pair (B, H, N) after the last step.
@@ -271,6 +279,7 @@ def chunked_convolution(inputs, log_poles, residues, chunk=128, state=None):
         state = initial_state(batch, features, modes, inputs.dtype)
     u = ops.transpose(inputs, (2, 0, 1))  # (H, B, L)
     s = ops.concatenate([ops.transpose(part, (1, 0, 2)) for part in state], axis=-1)  # (H, B, 2N)
+    log_poles = _with_turns(log_poles)
     outputs = []
     tail = length % chunk
     pieces = [chunk] * (length // chunk) + ([tail] if tail else [])

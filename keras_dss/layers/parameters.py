@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_dss import ops as dss_ops
+from keras_dss import phases
 from keras_dss.initializers import LogUniform, SkewHiPPO
 from keras_dss.ssm import DiagonalSystem
 
@@ -134,11 +135,14 @@ class DSSParameters(keras.layers.Layer):
         return self.rate * ops.exp(ops.convert_to_tensor(self.log_dt))[:, None]
 
     def log_poles(self):
-        """x = step * lambda, pair (H, N) or (2, H, N)."""
-        re = ops.convert_to_tensor(self.lambda_re)
+        """x = step * lambda for `keras_dss.ops`, tensors (H, N) or (2, H, N)."""
+        re, im = ops.convert_to_tensor(self.lambda_re), ops.convert_to_tensor(self.lambda_im)
         re = -ops.exp(re) if self.parameterization == "exp" else re
         step = self.step()
-        return step * re, step * ops.convert_to_tensor(self.lambda_im)
+        x = step * re, step * im
+        if keras.backend.standardize_dtype(im.dtype) == "float64":
+            return x
+        return x + phases.turns(im, ops.convert_to_tensor(self.log_dt)[:, None], self.rate)
 
     def residues(self):
         """c of K_l = Re sum_n c_n exp(l x_n), pair (H, N) or (2, H, N)."""

@@ -1,0 +1,64 @@
+"""Gradients of every weight against central differences of float64 loops."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from tests.layers import oracles
+from tests.layers.autodiff import gradients
+from tests.layers.variants import VARIANTS, make_layer
+
+LENGTH = 7
+
+
+def make_problem(variant, dtype, masked):
+    generator = np.random.default_rng(3)
+    layer = make_layer(
+        variant, features=2, state_size=3, kernel_length=9, dt_min=1e-2, dt_max=1.0, dtype=dtype
+    )
+    u, weight = generator.normal(size=(2, 2, LENGTH, 2)).astype(dtype)
+    mask = None
+    if masked:
+        mask = np.ones((2, LENGTH), bool)
+        mask[0, 4:] = False
+        mask[1, 2] = False
+    return layer, u, weight, mask
+
+
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_layer(variant, dtype, masked):
+    """To 1e-7 in float64 on TensorFlow; `keras.ops` falls back to float32 on the others."""
+    if dtype == "float64" and keras.backend.backend() == "jax":
+        pytest.skip("JAX has float32 alone")
+    exact = dtype == "float64" and keras.backend.backend() == "tensorflow"
+    layer, u, weight, mask = make_problem(variant, dtype, masked)
+    u = keras.Variable(u, dtype=dtype, name="u")
+    weighting = ops.convert_to_tensor(weight)
+
+    def loss():
+        tensor = None if mask is None else ops.convert_to_tensor(mask)
+        return ops.sum(layer(ops.convert_to_tensor(u), mask=tensor) * weighting)
+
+    values = oracles.weights(layer) | {"u": np.asarray(ops.convert_to_numpy(u), "float64")}
+
+    def expected_loss(values):
+        return (oracles.outputs(layer, values["u"], mask, values) * weight).sum()
+
+    expected = oracles.gradient(expected_loss, values)
+    variables = [*layer.weights, u]
+    tolerance = 1e-7 if exact else 2e-5
+    for variable, found in zip(variables, gradients(variables, loss), strict=True):
+        difference = np.abs(found - expected[variable.name]).max()
+        assert difference <= tolerance * np.abs(expected[variable.name]).max(), variable.name
+
+
+def test_at_zero():
+    """phi(x) and its gradient are finite at lambda = 0."""
+    layer = make_layer("exp", features=2, state_size=3)
+    layer.lambda_re.assign(np.full(3, -200.0))
+    layer.lambda_im.assign(np.zeros(3))
+    found = gradients(layer.weights[:-1], lambda: ops.sum(layer.kernel(5)))
+    assert all(np.isfinite(g).all() for g in found)
