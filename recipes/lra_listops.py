@@ -30,9 +30,7 @@ settings = Settings(
     ),
     state_size=64,
     children=(Child(16, "bt"), Child(16, "skew_hippo")),
-    model=ModelSettings(
-        features=32, num_blocks=4, bidirectional=True, glu=True, readout="first"
-    ),
+    model=ModelSettings(features=32, num_blocks=4, bidirectional=True, glu=True, readout="first"),
     pretrain=_pretrain,
     train=_train,
 )

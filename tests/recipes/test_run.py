@@ -118,12 +118,15 @@ def test_published_cards(pipeline):
         assert card["baselines"]["chance"] == 0.1 and card["pin"]["examples"] == 4
 
 
-def test_complete_stages_are_skipped(pipeline):
+def test_complete_stages_are_skipped(pipeline, capsys):
     folder, _ = pipeline
-    before = {p: p.stat().st_mtime_ns for p in folder.glob("*/model.keras")}
-    out = finish(start(folder, "--stage=train"))
+    before = {p: p.stat().st_mtime_ns for p in folder.glob("*/*.*")}
+    stages = make_stages(folder, "model.dropout=0.0")
+    assert all(stages.run(stage) for stage in run.STAGES[:-1])
+    out = capsys.readouterr().out
+    assert f"{PARENT}  trained already" in out and f"{CHILD}  reduced already" in out
     assert f"{CHILD}  trained already" in out and f"{CONTROL}  trained already" in out
-    assert before == {p: p.stat().st_mtime_ns for p in folder.glob("*/model.keras")}
+    assert before == {p: p.stat().st_mtime_ns for p in folder.glob("*/*.*")}
 
 
 def test_max_minutes_stops_at_a_checkpoint(tmp_path):

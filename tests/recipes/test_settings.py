@@ -68,5 +68,5 @@ def test_recipes(name):
     settings = module.settings
     assert settings.task == name and all(word in module.__doc__ for word in ("Paper:", "Command:"))
     assert {f"{name}_n64", f"{name}_n16_bt", f"{name}_n16"} <= set(settings.models)
-    assert settings.pretrain.epochs == settings.train.epochs
+    assert {"bt", "skew_hippo"} == {child.start for child in settings.children}
     assert override(settings, SMOKE).parent == f"{name}_n6"

@@ -5,6 +5,8 @@ import keras
 import numpy as np
 import pytest
 
+from keras_dss.models import DSSClassifier
+from recipes.data import Epochs
 from recipes.files import CheckpointError, read_checkpoint, write_checkpoint
 from recipes.settings import TrainingSettings
 from recipes.training import (
@@ -90,6 +92,37 @@ def test_stopping_at_every_step_changes_nothing(whole, tmp_path):
 def test_checkpoints_change_nothing(whole, tmp_path):
     assert make_training(tmp_path, minutes=0.0).run()
     assert_same(arrays_of(whole), arrays_of(tmp_path))
+
+
+def test_lengths_change_nothing(tmp_path):
+    """A resumed run meets the lengths of batches in another order."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(1, 16, (64, 600)).astype("uint8")
+    x[np.arange(600) >= rng.integers(60, 600, (64, 1))] = 0
+    for name, stops in (("whole", ()), ("stopped", (3, 5))):
+        while not (training := make_dss_training(tmp_path / name, x)).run(Stops(training, stops)):
+            pass
+    assert_same(arrays_of(tmp_path / "whole"), arrays_of(tmp_path / "stopped"))
+
+
+class Stops(Clock):
+    """A clock that is over at given steps."""
+
+    def __init__(self, training, steps):
+        self.training, self.steps = training, steps
+
+    def over(self):
+        return self.training.state.step in self.steps
+
+
+def make_dss_training(folder, x):
+    keras.utils.set_random_seed(5)
+    model = DSSClassifier(10, features=16, num_blocks=1, state_size=16, vocabulary_size=16)
+    epochs = Epochs(x, np.arange(len(x)) % 10, 8, seed=0)
+    return Training(
+        model, epochs, lambda: epochs.epoch(0), TrainingSettings(epochs=1, warmup=0.0), seed=5,
+        folder=folder, name="lengths", identity={},
+    )  # fmt: skip
 
 
 def test_files(whole):
