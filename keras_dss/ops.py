@@ -226,7 +226,7 @@ def _tensorflow_circular_convolution(inputs, taps, size):
 
         return tf.transpose(y, (0, 2, 1)), gradient
 
-    return convolve(inputs, taps)
+    return convolve(tf.convert_to_tensor(inputs), tf.convert_to_tensor(taps))
 
 
 def initial_state(batch_size, num_features, num_modes, dtype="float32"):
