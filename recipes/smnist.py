@@ -11,7 +11,7 @@ import dataclasses
 
 from recipes.settings import Child, DataFacts, ModelSettings, Settings, TrainingSettings
 
-_pretrain = TrainingSettings(epochs=6, batch_size=50, learning_rate=4e-3, weight_decay=0.05)
+_pretrain = TrainingSettings(epochs=4, batch_size=50, learning_rate=4e-3, weight_decay=0.05)
 _train = dataclasses.replace(_pretrain, epochs=2)
 
 settings = Settings(
