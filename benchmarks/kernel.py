@@ -2,11 +2,11 @@
 
     KERAS_BACKEND=jax python -m benchmarks.kernel [--features=128] [--state_size=64] [--length=1024]
 
-The direct sum materialises exp(l x) as complex (H, N, L) in the backend's own complex arithmetic and
-sums over N; both start from the same log poles and residues. Times are medians of interleaved
-repetitions, each forward, and forward and backward (gradients of all four arguments). TensorFlow and
-JAX run compiled graphs (tf.function, jax.jit), torch runs eagerly, as Keras does. `layer` is the
-factored kernel with everything else that a layer does from its weights: steps, exact phases,
+The direct sum materialises exp(l x) as complex (H, N, L) in the backend's own complex arithmetic
+and sums over N; both start from the same log poles and residues. Times are medians of interleaved
+repetitions, each forward, and forward and backward (gradients of all four arguments). TensorFlow
+and JAX run compiled graphs (tf.function, jax.jit), torch runs eagerly, as Keras does. `layer` is
+the factored kernel with everything else that a layer does from its weights: steps, exact phases,
 residues; its direct counterpart computes the same in complex arithmetic.
 """
 
