@@ -46,7 +46,9 @@ def main(arguments):
     from recipes.stages import StageError, Stages  # only now is a backend loaded
     from recipes.training import Clock, TrainingDiverged
 
-    command = shlex.join(["python", "-m", "recipes.run", *sys.argv[1:]])
+    # the card's command: folders are the user's own
+    told = [a for a in sys.argv[1:] if not a.lstrip("-").startswith(("work_dir=", "data_dir="))]
+    command = shlex.join(["python", "-m", "recipes.run", *told])
     stages = Stages(
         settings, folder, FLAGS.data_dir, Clock(FLAGS.max_minutes), command, FLAGS.smoke
     )
