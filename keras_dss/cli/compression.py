@@ -167,7 +167,7 @@ class Compression:
             self.milliseconds = scoring.milliseconds(self.models, batch, bar.advance)
         self.timing = {
             "sequences": len(batch), "length": batch.shape[1], "calls": scoring.TIMED_CALLS,
-            "statistic": "median over calls of the time of a call, by the sequences in it",
+            "statistic": "quartiles over calls of the time of a call, by the sequences in it",
         }  # fmt: skip
 
     def table(self):
@@ -184,14 +184,15 @@ class Compression:
                 *(accuracy_cells(test)[:2] if test else ("", "")),
                 f"{model.count_params():,}",
                 f"{zoo.count_states(model):,}",
-                "" if ms is None else f"{ms:.2f}",
+                "{1:.2f} ({0:.2f} to {2:.2f})".format(*ms) if ms else "",
             )
         for name, value in self._baselines().items():
             table.add_row(f"baseline: {name}", f"{value:.2%}")
         if self.timing:
             sequences, length, calls, _ = self.timing.values()
             table.caption = (
-                f"time: median of {calls} calls, each of {sequences} sequences of {length:,} steps"
+                f"time: median (quartiles) of {calls} calls of {sequences} sequences of "
+                f"{length:,} steps"
             )
         return table
 
@@ -229,9 +230,11 @@ class Compression:
                 "parameters": model.count_params(),
                 "states": zoo.count_states(model),
                 "test": self.test.get(name),
-                "milliseconds_per_sequence": self.milliseconds.get(name),
+                "milliseconds_per_sequence": ms and ms[1],
+                "milliseconds_quartiles": ms,
             }
             for name, model in self.models.items()
+            for ms in [self.milliseconds.get(name)]
         }
         card = self.source.card
         return {

@@ -70,7 +70,9 @@ def run(arguments, values):
         bar.result = f"{len(x):,} sequences, {data.origin}"
     with stages.stage("evaluate", f"Evaluating on {values.split}", len(x)) as bar:
         found = scoring.score(model, scoring.evaluation_batches(x, y), bar.advance)
-    print_table(console(), _table(source, values.split, scoring.metrics(found)))
+    out = console()
+    out.print()
+    print_table(out, _table(source, values.split, scoring.metrics(found)))
 
 
 def _table(source, split, found):

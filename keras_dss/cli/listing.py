@@ -44,7 +44,7 @@ def run(arguments, values):
     for name in ("task", "name", "states", "parameters", "size", "test accuracy", "majority",
                  "reduced from", "version"):  # fmt: skip
         right = name not in ("task", "name", "reduced from")
-        table.add_column(name, justify="right" if right else "left")
+        table.add_column(name, justify="right" if right else "left", no_wrap=name == "name")
     for row in rows:
         table.add_row(*_cells(row))
     print_table(out, table)

@@ -1,6 +1,5 @@
 """Accuracy and speed of classifiers."""
 
-import statistics
 import time
 
 import keras
@@ -10,7 +9,7 @@ from keras_dss.datasets import Batches, sequence_lengths
 
 BATCH_SIZE = 64
 TIMED_SEQUENCES = 32
-TIMED_CALLS = 11
+TIMED_CALLS = 21
 
 
 def length_boundaries():
@@ -69,17 +68,21 @@ def timing_batch(x):
 
 
 def milliseconds(models, batch, advance=lambda count: None):
-    """Returns the median time of each model per sequence of `batch`, in milliseconds.
+    """Returns the quartiles of each model's time per sequence of `batch`, in milliseconds.
 
-    The models take turns, so that what else the machine does falls on all of them alike.
+    The models take turns in changing order, so that what else the machine does falls on all alike.
     """
     seconds = {name: [] for name in models}
     for model in models.values():
         model.predict_on_batch(batch)  # compiles
+    rng = np.random.default_rng(0)
     for _ in range(TIMED_CALLS):
-        for name, model in models.items():
+        for name in rng.permutation(list(models)):
             started = time.perf_counter()
-            model.predict_on_batch(batch)
+            models[name].predict_on_batch(batch)
             seconds[name].append(time.perf_counter() - started)
             advance(1)
-    return {name: 1e3 * statistics.median(t) / len(batch) for name, t in seconds.items()}
+    return {
+        name: [float(1e3 * t / len(batch)) for t in np.quantile(times, (0.25, 0.5, 0.75))]
+        for name, times in seconds.items()
+    }

@@ -71,7 +71,10 @@ def train(
         global_clipnorm=1.0,
     )
     model.compile(optimizer=optimizer, loss=loss)
-    batches = Batches(*data, batch_size, seed=seed, boundaries=length_boundaries())
+    batch_size = min(batch_size, len(data[0]))
+    batches = Batches(
+        *data, batch_size, seed=seed, boundaries=length_boundaries(), drop_remainder=True
+    )
     result, best = Result(), None
 
     def validate(fraction):

@@ -1,5 +1,6 @@
 """Commands, flags, help, errors."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -90,7 +91,7 @@ def test_module_runs_from_another_folder(tmp_path, place):
     result = subprocess.run(
         [sys.executable, "-m", "keras_dss.cli", "info", "none"],
         cwd=tmp_path,
-        env={**__import__("os").environ, **environment},
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
     )

@@ -1,8 +1,10 @@
 """`keras-dss compress`: the files, the tables, and what is said before any work."""
 
+import itertools
 import json
 import math
 import struct
+import types
 
 import keras
 import numpy as np
@@ -25,7 +27,8 @@ def few_timed_calls(monkeypatch):
 
 def correct(model, split, place):
     x, y = lra_listops.load(split, place / "data")
-    return int(np.sum(np.asarray(model(x.astype("int32"))).argmax(axis=-1) == y))
+    logits = keras.ops.convert_to_numpy(model(x.astype("int32")))
+    return int(np.sum(logits.argmax(axis=-1) == y))
 
 
 def test_reduced_and_trained(run, place, tmp_path):
@@ -45,7 +48,8 @@ def test_reduced_and_trained(run, place, tmp_path):
         assert rows[name]["states"] == zoo.count_states(found)
         assert rows[name]["test"]["correct"] == correct(found, "test", place)
         assert rows[name]["test"]["total"] == 24
-        assert rows[name]["milliseconds_per_sequence"] > 0
+        low, middle, high = rows[name]["milliseconds_quartiles"]
+        assert 0 < low <= middle <= high and middle == rows[name]["milliseconds_per_sequence"]
     assert rows["reduced"]["states"] == rows["original"]["states"] // 3
 
     history = report["training"]["history"]
@@ -163,15 +167,14 @@ def test_model_without_dss_layers(fails, tmp_path):
     assert "no keras_dss.layers.DSS layer" in line
 
 
-@pytest.mark.parametrize("target", ["write_json", "hardware"])
-def test_failure_leaves_the_old_files(fails, monkeypatch, tmp_path, target):
+def test_failure_leaves_the_old_files(fails, monkeypatch, tmp_path):
     for suffix in compress.SUFFIXES:
         (tmp_path / f"a{suffix}").write_text("old")
 
     def fail(*_):
         raise OSError("no room")
 
-    monkeypatch.setattr(f"keras_dss.cli.compression.{target}", fail)
+    monkeypatch.setattr("keras_dss.cli.compression.write_json", fail)
     line = fails(1, "compress", NAME, "--rank=2", f"--output={tmp_path}/a.keras", "--overwrite")
     assert line.endswith("no room")
     assert {path.read_text() for path in tmp_path.iterdir()} == {"old"}
@@ -188,6 +191,14 @@ def test_replacing(tmp_path):
 
 def data(place, split):
     return lra_listops.load(split, place / "data")
+
+
+@pytest.fixture
+def steady_clock(monkeypatch):
+    """A clock that a busy machine cannot hurry: every look at it takes 10 ms."""
+    ticks = itertools.count()
+    clock = types.SimpleNamespace(monotonic=lambda: 0.01 * next(ticks))
+    monkeypatch.setattr(training, "time", clock)
 
 
 def train(place, minutes=0.01, **options):
@@ -207,7 +218,7 @@ def test_learning_rate_over_the_time():
     assert np.all(np.diff(rates[: peak + 1]) > 0) and np.all(np.diff(rates[peak:]) < 0)
 
 
-def test_best_weights_are_kept(place, monkeypatch):
+def test_best_weights_are_kept(place, monkeypatch, steady_clock):
     scores = iter([(5, 16, 1.0), (3, 16, 0.1), *[(5, 16, 2.0)] * 50])
     monkeypatch.setattr(training, "score", lambda *_: next(scores))
     model, before, result = train(place)
@@ -216,7 +227,7 @@ def test_best_weights_are_kept(place, monkeypatch):
         np.testing.assert_array_equal(old, new)
 
 
-def test_better_weights_replace_them(place, monkeypatch):
+def test_better_weights_replace_them(place, monkeypatch, steady_clock):
     scores = iter([(5, 16, 1.0), *[(6, 16, 1.0)] * 50])
     monkeypatch.setattr(training, "score", lambda *_: next(scores))
     model, before, result = train(place)
@@ -224,8 +235,8 @@ def test_better_weights_replace_them(place, monkeypatch):
     assert any(np.any(old != new) for old, new in zip(before, model.get_weights(), strict=True))
 
 
-def test_divergence_keeps_the_weights_from_before(place):
-    model, before, result = train(place, learning_rate=1e30, minutes=0.05)
+def test_divergence_keeps_the_weights_from_before(place, steady_clock):
+    model, before, result = train(place, learning_rate=1e30)
     assert result.diverged
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
     assert result.best_step in [row["step"] for row in result.history]

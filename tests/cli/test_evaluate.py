@@ -1,5 +1,6 @@
 """`keras-dss evaluate`."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -11,7 +12,7 @@ from tests.cli.support import NAME, make_model
 
 def count(place, split, model=None):
     x, y = lra_listops.load(split, place / "data")
-    logits = np.asarray((model or zoo.load(NAME))(x.astype("int32")))
+    logits = keras.ops.convert_to_numpy((model or zoo.load(NAME))(x.astype("int32")))
     return int(np.sum(logits.argmax(axis=-1) == y)), len(y)
 
 
