@@ -97,8 +97,8 @@ def test_checkpoints_change_nothing(whole, tmp_path):
 def test_lengths_change_nothing(tmp_path):
     """A resumed run meets the lengths of batches in another order."""
     rng = np.random.default_rng(0)
-    x = rng.integers(1, 16, (64, 600)).astype("uint8")
-    x[np.arange(600) >= rng.integers(60, 600, (64, 1))] = 0
+    x = rng.integers(1, 16, (64, 400)).astype("uint8")
+    x[np.arange(400) >= rng.choice([100, 300], (64, 1))] = 0
     for name, stops in (("whole", ()), ("stopped", (3, 5))):
         while not (training := make_dss_training(tmp_path / name, x)).run(Stops(training, stops)):
             pass
