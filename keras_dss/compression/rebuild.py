@@ -3,6 +3,7 @@
 import contextlib
 
 import keras
+import numpy as np
 
 from keras_dss.layers import DSS
 from keras_dss.models import ExchangedLayers
@@ -172,4 +173,5 @@ def _copy_weights(old, new, layers, configs):
                 f"The rebuilt model differs from {old.name!r}: expected weight {source.path} of "
                 f"shape {tuple(source.shape)}. Received: {target.path} {tuple(target.shape)}"
             )
-        target.assign(source)
+        # a copy: JAX would let both models own, and free, the same array
+        target.assign(np.array(keras.ops.convert_to_numpy(source)))

@@ -3,7 +3,6 @@
 import dataclasses
 import io
 import os
-import tempfile
 
 import numpy as np
 
@@ -225,10 +224,9 @@ class CompressionReport:
         figure.supylabel("Hankel value / largest")
         figure.suptitle(self.model)
         FigureCanvasAgg(figure)
-        folder = os.path.dirname(os.path.abspath(path))
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".png", delete=False) as file:
-            figure.savefig(file, format="png", dpi=120)
-        os.replace(file.name, path)
+        temporary = f"{os.fspath(path)}.{os.getpid()}.tmp"
+        figure.savefig(temporary, format="png", dpi=120)
+        os.replace(temporary, path)
 
 
 def _channels(layer):
