@@ -34,9 +34,7 @@ class SkewHiPPO(keras.initializers.Initializer):
 
     def __init__(self, part):
         if part not in ("log_neg_re", "re", "im"):
-            raise ValueError(
-                f"`part` must be 'log_neg_re', 're' or 'im'. Received: part={part!r}"
-            )
+            raise ValueError(f"`part` must be 'log_neg_re', 're' or 'im'. Received: part={part!r}")
         self.part = part
 
     def __call__(self, shape, dtype=None):

@@ -24,7 +24,8 @@ class DSSClassifier(keras.Model):
         normalization, prenorm, glu, dropout: as in `keras_dss.layers.DSSBlock`; a pre-norm model
             ends with a normalization of its own.
         readout: `"mean"` over the valid steps, or the `"first"` or `"last"` of them.
-        blocks: the blocks themselves, instead of the arguments from `features` to `dropout`.
+        blocks: the blocks themselves, instead of the arguments from `num_blocks` to `dropout`.
+        dtype: dtype policy of all layers but the last. name: of the model.
 
     Returns:
         A functional `keras.Model` from inputs to float32 logits (batch, num_classes).
@@ -62,9 +63,10 @@ class DSSClassifier(keras.Model):
         dropout=0.0,
         readout="mean",
         blocks=None,
-        **kwargs,
+        dtype=None,
+        name=None,
     ):
-        dtype = keras.dtype_policies.get(kwargs.pop("dtype", None))
+        dtype = keras.dtype_policies.get(dtype)
         if blocks is None:
             sizes = _state_sizes(state_size, num_blocks)
             ssm = {
@@ -91,6 +93,8 @@ class DSSClassifier(keras.Model):
                 )
                 for i, size in enumerate(sizes)
             ]
+        elif not blocks:
+            raise ValueError(f"`blocks` must hold at least one block. Received: blocks={blocks!r}")
         self.config = {
             "num_classes": num_classes,
             "features": features,
@@ -121,7 +125,7 @@ class DSSClassifier(keras.Model):
             x = norm(x)
         x = Readout(readout, name="readout", dtype=dtype)(x)  # (B, H)
         outputs = keras.layers.Dense(num_classes, name="logits", dtype="float32")(x)
-        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+        super().__init__(inputs=inputs, outputs=outputs, name=name)
         self.blocks = blocks
 
     def get_config(self):

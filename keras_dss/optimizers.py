@@ -11,8 +11,8 @@ class DSSAdamW(keras.optimizers.AdamW):
     """AdamW that trains lambda, W and dt at their own rates, without weight decay.
 
     The learning rate of a weight is `learning_rate` times its group's factor:
-    `ssm_learning_rate_scale` for lambda and W, `step_learning_rate_scale` for log dt, 1 for all other
-    weights. A schedule or a callback that changes `learning_rate` changes all of them alike.
+    `ssm_learning_rate_scale` for lambda and W, `step_learning_rate_scale` for log dt, 1 for all
+    other weights. A schedule or a callback that changes `learning_rate` changes all of them alike.
 
     Args:
         learning_rate: float or `keras.optimizers.schedules.LearningRateSchedule`.

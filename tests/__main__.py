@@ -1,6 +1,6 @@
 """Runs the tests on every backend: everything on the first, what uses Keras on the others.
 
-    python -m tests [pytest arguments]
+python -m tests [pytest arguments]
 """
 
 import os

@@ -112,7 +112,10 @@ def _reduce(path, layer, system, rank, method, gramian):
     horizon = layer.kernel_length if layer.parameterization == "softmax" else None
     try:
         if method == "balanced":
-            return ssm.balanced_truncation(system, rank, horizon=horizon, controllability=gramian)
+            # growing modes serve a finite kernel as well as any
+            return ssm.balanced_truncation(
+                system, rank, horizon=horizon, controllability=gramian, stable=horizon is None
+            )
         reduce = {
             "modal": ssm.modal_truncation,
             "modal_refit": lambda system, rank: ssm.modal_truncation(system, rank, refit=True),

@@ -46,7 +46,7 @@ def rebuild(model, layers, configs):
         configs: dict from paths to configurations of the layers to exchange.
 
     Returns:
-        A new model with all other weights copied bit for bit.
+        A new model with all other weights copied bit for bit, frozen where the model is.
 
     Raises:
         ValueError: if the model cannot be rebuilt from its configuration.
@@ -73,6 +73,10 @@ def rebuild(model, layers, configs):
             f"{', '.join(sorted(set(layers) - found))}, so it cannot be rebuilt around them."
         )
     _copy_weights(model, new, layers, configs)
+    inner = new.model if isinstance(new, ExchangedLayers) and not found else new
+    for source, target in zip(model._flatten_layers(), inner._flatten_layers(), strict=True):
+        if target.trainable != source.trainable:  # a layer comes before those inside it
+            target.trainable = source.trainable
     return new
 
 

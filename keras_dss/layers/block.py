@@ -64,6 +64,9 @@ class DSSBlock(keras.layers.Layer):
         self.drop = keras.layers.Dropout(self.dropout, noise_shape=(None, 1, None), dtype=dtype)
         self.mix = keras.layers.Dense(2 * features if self.glu else features, dtype=dtype)
         self.mix.build(input_shape)
+        for layer in (self.norm, self.mix):
+            if layer is not None:
+                layer.trainable = self.trainable
 
     def call(self, inputs, mask=None, training=False):
         x = self._normalize(inputs, mask, training) if self.prenorm else inputs

@@ -12,14 +12,17 @@ class DSSCell(DSSParameters):
     """One step of `DSS` for `keras.layers.RNN`: s <- exp(x) s + u, y = Re sum_n c_n s_n + D u.
 
     Has the weights of a causal `DSS` under the same names, so that weights move between the two by
-    `set_weights`. The state is a pair of real tensors, real and imaginary parts (batch, H, N).
+    `set_weights`. The state is a pair of real tensors, real and imaginary parts (batch, H N), in
+    float32 whatever the dtype policy (float64 under a float64 policy).
 
     Args:
         state_size: N, the number of complex modes of each feature.
+        features: H, where `RNN(return_state=True)` must know the shape of the state before the cell
+            is built; otherwise that of the inputs.
         **kwargs: the arguments of `DSS`, `bidirectional` excepted.
 
     Call arguments:
-        inputs: (batch, H). states: list of two tensors (batch, H, N).
+        inputs: (batch, H). states: list of two tensors (batch, H N).
 
     Returns:
         `(outputs, states)`: (batch, H) and the new list.
@@ -34,33 +37,41 @@ class DSSCell(DSSParameters):
     (2, 10, 8)
     """
 
-    def __init__(self, state_size, **kwargs):
+    def __init__(self, state_size, *, features=None, **kwargs):
         super().__init__(state_size, **kwargs)
         if self.bidirectional:
             raise ValueError("A cell runs forward in time only. Received: bidirectional=True")
-        self._features = None
+        self._features = features
 
     @property
     def state_size(self):
-        return [(self._features, self.num_modes), (self._features, self.num_modes)]
+        return [self._features and self._features * self.num_modes] * 2
 
     @property
     def output_size(self):
         return self._features
+
+    @property
+    def compute_dtype(self):
+        """What `keras.layers.RNN` keeps the state in."""
+        return self.ssm_dtype
 
     def build(self, input_shape):
         self._build_parameters(input_shape[-1])
         self._features = input_shape[-1]
 
     def get_initial_state(self, batch_size=None):
-        return list(
-            dss_ops.initial_state(batch_size, self._features, self.num_modes, self.ssm_dtype)
-        )
+        shape = (batch_size, self._features * self.num_modes)
+        return [ops.zeros(shape, dtype=self.ssm_dtype) for _ in range(2)]
 
     def call(self, inputs, states, training=False):
         u = ops.cast(inputs, self.ssm_dtype)  # (B, H)
-        state = tuple(ops.cast(part, self.ssm_dtype) for part in states)
+        shape = (-1, self._features, self.num_modes)
+        state = tuple(ops.reshape(ops.cast(part, self.ssm_dtype), shape) for part in states)
         poles = dss_ops.powers(self.log_poles(), ops.ones((), dtype="int32"))  # (H, N)
         outputs, state = dss_ops.recurrence_step(u, state, poles, self.residues())
-        outputs = outputs + u * self.D
-        return ops.cast(outputs, self.compute_dtype), list(state)
+        outputs = ops.cast(outputs + u * self.D, self.dtype_policy.compute_dtype)  # (B, H)
+        return outputs, [ops.reshape(part, (-1, self.state_size[0])) for part in state]
+
+    def get_config(self):
+        return super().get_config() | {"features": self._features}

@@ -97,13 +97,20 @@ class DSS(DSSParameters):
 
     def _length(self, inputs):
         length = inputs.shape[1]
+        message = (
+            f"Layer {self.name!r} has a softmax kernel of kernel_length={self.kernel_length} "
+            f"steps and takes no longer input. Received: inputs of shape {tuple(inputs.shape)}"
+        )
         if length is None:
-            return ops.shape(inputs)[1]
-        if self.kernel_length is not None and length > self.kernel_length:
-            raise ValueError(
-                f"Layer {self.name!r} has a softmax kernel of kernel_length={self.kernel_length} "
-                f"steps and takes no longer input. Received: inputs of shape {tuple(inputs.shape)}"
-            )
+            length = ops.shape(inputs)[1]
+            if self.kernel_length is not None and keras.backend.backend() == "tensorflow":
+                import tensorflow as tf
+
+                check = tf.debugging.assert_less_equal(length, self.kernel_length, message)
+                with tf.control_dependencies([check]):
+                    length = tf.identity(length)
+        elif self.kernel_length is not None and length > self.kernel_length:
+            raise ValueError(message)
         return length
 
     def compute_output_shape(self, input_shape):

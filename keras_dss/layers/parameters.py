@@ -75,9 +75,7 @@ class DSSParameters(keras.layers.Layer):
         initializers = keras.initializers
         self.lambda_re_initializer = initializers.get(lambda_re_initializer or SkewHiPPO(part))
         self.lambda_im_initializer = initializers.get(lambda_im_initializer or SkewHiPPO("im"))
-        self.log_dt_initializer = initializers.get(
-            log_dt_initializer or LogUniform(dt_min, dt_max)
-        )
+        self.log_dt_initializer = initializers.get(log_dt_initializer or LogUniform(dt_min, dt_max))
         self.w_initializer = initializers.get(w_initializer or initializers.RandomNormal(0.0, 1.0))
         self.d_initializer = initializers.get(d_initializer or initializers.RandomNormal(0.0, 1.0))
         self.lambda_regularizer = keras.regularizers.get(lambda_regularizer)
@@ -93,7 +91,7 @@ class DSSParameters(keras.layers.Layer):
     @property
     def ssm_dtype(self):
         """float64 where the policy computes in float64, float32 otherwise."""
-        return "float64" if self.compute_dtype == "float64" else "float32"
+        return "float64" if self.dtype_policy.compute_dtype == "float64" else "float32"
 
     def _build_parameters(self, features):
         if features is None:

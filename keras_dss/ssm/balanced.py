@@ -57,7 +57,7 @@ class BalancedTruncation:
         return h2_norm(self.error_system)
 
 
-def balanced_truncation(system, rank, *, horizon=None, controllability=None):
+def balanced_truncation(system, rank, *, horizon=None, controllability=None, stable=True):
     r"""Reduce every feature to at most `rank` modes by balanced truncation.
 
     What is balanced is the real system, the conjugate-closed set of poles: with factors
@@ -69,7 +69,7 @@ def balanced_truncation(system, rank, *, horizon=None, controllability=None):
     With exact infinite-horizon Gramians the reduced system is stable, and its error obeys
     `sigma_{order+1} <= ||G - G_r||_inf <= 2 (sigma_{order+1} + ... + sigma_{2N})`.
     With a measured or finite-horizon Gramian neither is guaranteed: unstable orders are passed
-    over when the given system is stable, and the bound is nan.
+    over when the given system is stable (see `stable`), and the bound is nan.
 
     Args:
         system: a `DiagonalSystem` of `N` modes; stable, unless a horizon is given.
@@ -77,6 +77,8 @@ def balanced_truncation(system, rank, *, horizon=None, controllability=None):
         horizon: number of steps that count in both Gramians, or None for all.
         controllability: a Gramian to use in place of the exact one, `(..., 2N, 2N)` Hermitian,
             as `measured_gramian` returns it.
+        stable: whether unstable orders of a stable system are passed over; False where only the
+            steps of a horizon count.
 
     Returns:
         A `BalancedTruncation`.
@@ -103,7 +105,7 @@ def balanced_truncation(system, rank, *, horizon=None, controllability=None):
     values = np.zeros((count, 2 * n))
     poles, residues = np.zeros((2, count, rank), complex)
     order, condition = np.zeros(count, int), np.ones((count, rank))
-    need_stable = np.all(np.abs(flat) < 1.0, axis=-1)
+    need_stable = stable & np.all(np.abs(flat) < 1.0, axis=-1)
     factors_of = hankel_factors(system, horizon, controllability)
 
     def work(part):

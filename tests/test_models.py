@@ -1,0 +1,200 @@
+"""The classifier: padding, configurations, files, other backends."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_dss.layers import DSS, DSSBlock
+from keras_dss.models import DSSClassifier
+from keras_dss.optimizers import DSSAdamW
+from tests.layers.oracles import numpy
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+VARIANTS = {
+    "tokens": {"vocabulary_size": 7},
+    "floats": {"channels": 2, "bidirectional": True, "readout": "last"},
+    "batch": {"vocabulary_size": 7, "normalization": "batch", "prenorm": False, "glu": True},
+    "softmax": {
+        "vocabulary_size": 7,
+        "parameterization": "softmax",
+        "kernel_length": 32,
+        "eigenvalues": "per_feature",
+        "state_size": [4, 3],
+        "normalization": None,
+        "dropout": 0.1,
+        "rate": 2.0,
+    },
+}
+
+
+def make_model(variant, **kwargs):
+    options = {"features": 5, "num_blocks": 2, "state_size": 4} | VARIANTS[variant] | kwargs
+    return DSSClassifier(3, **options)
+
+
+def make_inputs(variant, length=12, batch=4):
+    generator = np.random.default_rng(0)
+    if variant == "floats":
+        return generator.normal(size=(batch, length, 2)).astype("float32")
+    return generator.integers(1, 7, (batch, length), dtype="int32")
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("readout", ["mean", "last", "first"])
+@pytest.mark.parametrize("variant", ["tokens", "batch"])
+def test_padding_changes_no_logit(variant, readout, bidirectional):
+    model = make_model(variant, readout=readout, bidirectional=bidirectional)
+    x = make_inputs(variant)
+    for before, after in ((0, 5), (5, 0), (2, 2)):
+        padded = np.pad(x, ((0, 0), (before, after)))
+        np.testing.assert_allclose(numpy(model(padded)), numpy(model(x)), atol=2e-5)
+    ragged = x.copy()
+    ragged[0, 7:] = 0
+    np.testing.assert_allclose(numpy(model(ragged))[0], numpy(model(x[:1, :7]))[0], atol=2e-5)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_round_trip(variant, tmp_path):
+    model, x = make_model(variant, name="some_name"), make_inputs(variant)
+    config = json.dumps(model.get_config())
+    again = DSSClassifier.from_config(json.loads(config))
+    assert json.dumps(again.get_config()) == config and again.name == "some_name"
+    again.set_weights(model.get_weights())
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    model.save_weights(tmp_path / "model.weights.h5")
+    fresh = make_model(variant)
+    fresh.load_weights(tmp_path / "model.weights.h5")
+    assert isinstance(loaded, DSSClassifier)
+    for other in (again, loaded, clone, fresh):
+        np.testing.assert_array_equal(numpy(other(x)), numpy(model(x)))
+
+
+def test_state_sizes_of_the_blocks():
+    model = make_model("softmax")
+    assert [block.ssm.state_size for block in model.blocks] == [4, 3]
+    assert [tuple(block.ssm.W.shape) for block in model.blocks] == [(5, 4, 2), (5, 3, 2)]
+
+
+def test_given_blocks():
+    blocks = [DSSBlock(DSS(6), glu=True), DSSBlock(DSS(2, bidirectional=True), prenorm=False)]
+    model = DSSClassifier(3, features=5, blocks=blocks)
+    again = DSSClassifier.from_config(model.get_config())
+    assert [block.ssm.state_size for block in again.blocks] == [6, 2]
+    assert again.blocks[0].glu and again.blocks[1].ssm.bidirectional
+
+
+@pytest.mark.parametrize("trainable", ["model", "ssm", "block"])
+def test_frozen_parts_come_back_frozen(trainable, tmp_path):
+    model = make_model("tokens")
+    part = {"model": model, "ssm": model.blocks[0].ssm, "block": model.blocks[1]}[trainable]
+    part.trainable = False
+    names = [w.path for w in model.trainable_weights]
+    assert len(names) == len(model.weights) - len(part.weights)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert len(loaded.trainable_weights) == len(names)
+
+
+@pytest.mark.parametrize("policy", ["float64", "mixed_float16", "mixed_bfloat16", "bfloat16"])
+def test_dtype_policies(policy, tmp_path):
+    if policy == "float64" and keras.backend.backend() == "jax":
+        pytest.skip("JAX has float32 alone")
+    model, x = make_model("tokens", dtype=policy), make_inputs("tokens")
+    logits = model(x)
+    assert keras.backend.standardize_dtype(logits.dtype) == "float32"
+    assert np.isfinite(numpy(logits)).all()
+    assert {block.ssm.dtype_policy.name for block in model.blocks} == {policy}
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert {layer.dtype_policy.name for layer in loaded.blocks} == {policy}
+    np.testing.assert_array_equal(numpy(loaded(x)), numpy(logits))
+
+
+def test_global_dtype_policy():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = make_model("tokens")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert DSSClassifier.from_config(model.get_config()).blocks[0].compute_dtype == "bfloat16"
+
+
+@pytest.mark.parametrize("variant", ["tokens", "softmax"])
+def test_training(variant):
+    """Tells sequences that end in 1 from those that end in 2 or 3."""
+    x = np.random.default_rng(0).integers(1, 4, (48, 10), dtype="int32")
+    y = x[:, -1] - 1
+    model = make_model(variant, dropout=0.0, state_size=4, readout="last", dt_max=1.0)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(DSSAdamW(3e-2, weight_decay=0.01), loss, metrics=["accuracy"])
+    model.fit(x, y, epochs=20, batch_size=16, verbose=0)
+    assert model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"] > 0.9
+
+
+def test_another_backend_gives_the_same_logits(tmp_path):
+    running = keras.backend.backend()
+    others = [name for name in ("jax", "torch", "tensorflow") if name != running]
+    others = [name for name in others if importlib.util.find_spec(name)]
+    if not others:
+        pytest.skip("only one backend is installed")
+    for variant in VARIANTS:
+        model, x = make_model(variant), make_inputs(variant)
+        model.save(tmp_path / f"{variant}.keras")
+        np.savez(tmp_path / f"{variant}.npz", x=x, y=numpy(model(x)))
+    code = (
+        "import sys, pathlib, keras, numpy as np\n"
+        "import keras_dss.models\n"
+        "for path in pathlib.Path(sys.argv[1]).glob('*.keras'):\n"
+        "    data = np.load(path.with_suffix('.npz'))\n"
+        "    y = keras.models.load_model(path).predict(data['x'], verbose=0)\n"
+        "    assert np.abs(y - data['y']).max() < 2e-5, (path, y, data['y'])\n"
+        "print(keras.backend.backend())\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=REPOSITORY,
+        env=os.environ | {"KERAS_BACKEND": others[-1]},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split()[-1] == others[-1]
+
+
+BAD = [
+    ({"num_blocks": 0}, "`num_blocks` must be a positive integer. Received: 0"),
+    ({"num_blocks": True}, "`num_blocks` must be a positive integer. Received: True"),
+    ({"state_size": [4]}, r"one int for each of 2 blocks. Received: state_size=\[4\]"),
+    ({"state_size": 0}, "`state_size` must be a positive integer. Received: state_size=0"),
+    ({"normalization": "group"}, "`normalization` must be one of"),
+    ({"readout": "max"}, "`kind` must be one of"),
+    ({"parameterization": "softmax"}, "`kernel_length` must be a positive integer"),
+    ({"blocks": []}, "at least one block"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), BAD)
+def test_bad_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        make_model("tokens", **options)
+
+
+def test_unknown_options():
+    with pytest.raises(TypeError, match="state_sizes"):
+        make_model("tokens", state_sizes=3)
+
+
+def test_wrong_rank_of_input():
+    with pytest.raises(ValueError):
+        make_model("floats")(ops.ones((2, 12)))
