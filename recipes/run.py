@@ -18,7 +18,7 @@ SMOKE = (
 )  # fmt: skip
 
 FLAGS = flags.FLAGS
-flags.DEFINE_enum("recipe", None, RECIPES, "The recipe.", required=True)
+flags.DEFINE_enum("recipe", None, RECIPES, "The recipe.")
 flags.DEFINE_enum("stage", "all", ["all", *STAGES], "What to do; what is complete is skipped.")
 flags.DEFINE_list("model", [], "Only these models, such as n16_bt (default: all).")
 flags.DEFINE_float("max_minutes", None, "Stop at a checkpoint after these minutes.", lower_bound=0)
@@ -66,4 +66,5 @@ def main(arguments):
 
 
 if __name__ == "__main__":
+    flags.mark_flag_as_required("recipe")
     app.run(main)
