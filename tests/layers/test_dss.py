@@ -70,6 +70,8 @@ def test_cell_in_a_model_round_trips(tmp_path):
 @pytest.mark.parametrize("policy", POLICIES)
 def test_cell_under_dtype_policies(policy):
     """The state stays float32, so that it does not drift."""
+    if keras.backend.backend() == "jax" and policy == "float64":
+        pytest.skip("JAX has float32 alone")
     u = make_inputs(9)
     cell = DSSCell.from_config(make_layer("exp", dtype=policy).get_config())
     inputs = keras.Input((None, 3))
