@@ -10,12 +10,25 @@ Source: LeCun, Bottou, Bengio & Haffner, "Gradient-Based Learning Applied to Doc
 import numpy as np
 
 from keras_dss.datasets.paths import check_split, data_folder
+from keras_dss.datasets.provenance import Provenance, describe_file
+from keras_dss.datasets.splits import hold_out
 
+KIND = "classification"
 NUM_CLASSES = 10
+CHANNELS = 1
 VOCABULARY_SIZE = None  # pixels are real numbers, not tokens
 MAX_LENGTH = 784
 SPLITS = {"train": 55_000, "validation": 5_000, "test": 10_000}
 FILE = "mnist.npz"
+
+# Copies whose content was compared with the original files.
+_KNOWN = {
+    "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64": (
+        "A file mnist.npz rebuilt from other copies; its images and labels are byte for byte those "
+        "of the original files (train-images-idx3-ubyte, t10k-images-idx3-ubyte and their labels).",
+        (),
+    )
+}
 
 # Mean and standard deviation of the pixels, 0 to 255, of the 60,000 training images.
 MEAN, STANDARD_DEVIATION = 33.318421, 78.567490
@@ -42,17 +55,24 @@ def load(split, data_dir=None):
     split = check_split(split, SPLITS)
     images, labels = _read("test" if split == "test" else "train", data_dir)
     if split != "test":
-        chosen = split_indices(split)
+        train, validation = hold_out(len(labels), SPLITS["validation"], full=60_000)
+        chosen = train if split == "train" else validation
         images, labels = images[chosen], labels[chosen]
     return encode(images), labels.astype(np.uint8)
 
 
-def split_indices(split):
-    """Returns which of the 60,000 training images are in `"train"` or `"validation"`, ascending."""
-    held_out = SPLITS["validation"]
-    rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(0)))
-    permutation = rng.permutation(SPLITS["train"] + held_out)
-    return np.sort(permutation[held_out:] if split == "train" else permutation[:held_out])
+def provenance(data_dir=None):
+    """Returns the `Provenance` of what `load` reads, for a model's card."""
+    folder = data_folder(data_dir)
+    source, defects = "MNIST as downloaded by keras.datasets.mnist.", ()
+    if folder is not None and (folder / FILE).exists():
+        source, defects = describe_file(folder / FILE, _KNOWN)
+    return Provenance(
+        "MNIST (LeCun, Bottou, Bengio and Haffner, 1998) as standardised sequences of 784 pixels: "
+        "55,000 images for training, 5,000 of the training images for validation, 10,000 for test.",
+        source,
+        defects,
+    )
 
 
 def encode(raw):
