@@ -5,12 +5,15 @@ from collections import deque
 import keras
 import numpy as np
 
+_CHUNK = 4096  # examples looked at together, so that a large memory map is never read whole
+
 
 def sequence_lengths(x):
-    """Returns the lengths of token sequences that are padded with 0 on the right.
+    """Returns the lengths of sequences that are padded with 0 on the right.
 
     Args:
-        x: ints (n, L).
+        x: tokens (n, L); pairs of token sequences, ints (n, 2, L), of which the longer one counts;
+            or floats (n, L, C), where a padded step is 0 in every channel.
 
     Returns:
         int64 (n,); 0 for an empty sequence.
@@ -19,9 +22,31 @@ def sequence_lengths(x):
 
     >>> sequence_lengths(np.array([[3, 0, 5, 0], [0, 0, 0, 0]]))
     array([3, 0])
+    >>> sequence_lengths(np.array([[[3, 0, 5, 0], [1, 0, 0, 0]]]))
+    array([3])
+    >>> sequence_lengths(np.array([[[0.5], [0.0]]]))
+    array([1])
     """
-    used = np.asarray(x) != 0
+    parts = [_lengths(np.asarray(x[i : i + _CHUNK])) for i in range(0, len(x), _CHUNK)]
+    return np.concatenate([np.zeros(0, np.int64), *parts])
+
+
+def _lengths(x):
+    used = x != 0
+    if used.ndim == 3:
+        used = used.any(axis=1 if _is_pairs(x) else 2)  # (n, L)
     return np.where(used.any(axis=1), used.shape[1] - used[:, ::-1].argmax(axis=1), 0)
+
+
+def _is_pairs(x):
+    return np.issubdtype(x.dtype, np.integer) and x.ndim == 3 and x.shape[1] == 2
+
+
+def _take(array, chosen, length, axis=1):
+    """The chosen examples, of which only `length` steps are read."""
+    if length is None:
+        return array[chosen]
+    return array[(chosen, *[slice(None)] * (axis - 1), slice(length))]
 
 
 def choose_boundaries(lengths, count=8):
@@ -54,11 +79,14 @@ class Batches(keras.utils.PyDataset):
     `fit(..., shuffle=False)`.
 
     Args:
-        x: array (n, L, ...). Integers (tokens) are given out as int32, all else as float32.
+        x: array (n, L, ...), or ints (n, 2, L), pairs of sequences truncated to the same length.
+            Integers (tokens) are given out as int32, all else as float32. A memory map, a view and
+            a `Standardised` are read batch by batch.
         y: labels (n, ...), given out as int32, or float32 if they are floats; None for inputs only.
+            Ints (n, L) for tokens (n, L), a label for each step, are truncated with `x`.
         batch_size: examples in a batch.
-        lengths: ints (n,). Defaults to `sequence_lengths(x)` for integers (n, L). Without
-            lengths, as for floats, nothing is truncated.
+        lengths: ints (n,). Defaults to `sequence_lengths(x)` for integers (n, L) and (n, 2, L).
+            Without lengths, as for floats, nothing is truncated.
         boundaries: increasing lengths to truncate to, or how many of them to choose. One beyond L
             counts as L.
         shuffle: whether to shuffle examples and batches.
@@ -110,7 +138,8 @@ class Batches(keras.utils.PyDataset):
         if batch_size < 1:
             raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}")
         integers = np.issubdtype(x.dtype, np.integer)
-        if lengths is None and integers and x.ndim == 2:
+        pairs = _is_pairs(x)
+        if lengths is None and integers and (x.ndim == 2 or pairs):
             lengths = sequence_lengths(x)
 
         self.x, self.y = x, y
@@ -118,6 +147,14 @@ class Batches(keras.utils.PyDataset):
         self.shuffle = shuffle
         self.seed = seed
         self.drop_remainder = drop_remainder
+        self.time_axis = 2 if pairs else 1
+        self.truncates_labels = (
+            y is not None
+            and integers
+            and x.ndim == 2
+            and np.issubdtype(y.dtype, np.integer)
+            and y.shape == x.shape
+        )
         self.input_dtype = "int32" if integers else "float32"
         self.lengths = lengths if lengths is None else np.asarray(lengths)
         self.boundaries = None if lengths is None else self._check_boundaries(boundaries)
@@ -127,7 +164,7 @@ class Batches(keras.utils.PyDataset):
     def _check_boundaries(self, boundaries):
         if np.ndim(boundaries) == 0:
             boundaries = choose_boundaries(self.lengths, boundaries)
-        boundaries = np.minimum(boundaries, self.x.shape[1]).astype(int)
+        boundaries = np.minimum(boundaries, self.x.shape[self.time_axis]).astype(int)
         longest = self.lengths.max(initial=0)
         if (np.diff(boundaries) < 0).any() or boundaries.max(initial=0) < longest:
             raise ValueError(
@@ -204,15 +241,14 @@ class Batches(keras.utils.PyDataset):
         chosen = self._batches[index]
         if self._running:
             self._taken.add(index)
-        if self.lengths is None:
-            inputs = self.x[chosen]
-        else:
-            inputs = self.x[chosen, : self._length(chosen)]
-        inputs = inputs.astype(self.input_dtype)
+        length = None if self.lengths is None else self._length(chosen)
+        inputs = _take(self.x, chosen, length, self.time_axis)
+        inputs = inputs.astype(self.input_dtype, copy=False)
         if self.y is None:
             return (inputs,)
-        labels = self.y[chosen]
-        return inputs, labels.astype("float32" if labels.dtype.kind == "f" else "int32")
+        labels = _take(self.y, chosen, length if self.truncates_labels else None)
+        dtype = "float32" if labels.dtype.kind == "f" else "int32"
+        return inputs, labels.astype(dtype, copy=False)
 
     def on_epoch_begin(self):
         if self._announced not in (None, len(self)):

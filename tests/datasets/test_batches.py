@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_dss.datasets import Batches, choose_boundaries, sequence_lengths
+from keras_dss.datasets.standardised import Standardised
 
 
 def tokens(lengths, width):
@@ -98,6 +99,76 @@ def test_sequence_lengths():
     x = np.array([[1, 0, 2, 0], [0, 0, 0, 0], [1, 2, 3, 4]], np.uint8)
     assert sequence_lengths(x).tolist() == [3, 0, 4]
     assert sequence_lengths(x[:0]).tolist() == []
+
+
+def test_lengths_of_pairs_and_of_floats():
+    pairs = np.array([[[1, 0, 0], [2, 2, 0]], [[0, 0, 0], [0, 0, 0]], [[0, 3, 4], [1, 0, 0]]])
+    assert sequence_lengths(pairs).tolist() == [2, 0, 3]
+    waves = np.zeros((3, 4, 2), np.float32)
+    waves[0, 1, 0] = waves[2, 3, 1] = -0.5  # a step is padding only if every channel is 0
+    assert sequence_lengths(waves).tolist() == [2, 0, 4]
+    assert sequence_lengths(waves[:, :, 0]).tolist() == [2, 0, 0]
+    long = tokens(np.arange(10_000) % 6, 5)  # more than are looked at together
+    assert sequence_lengths(long).tolist() == (np.arange(10_000) % 6).tolist()
+    assert sequence_lengths(long).dtype == sequence_lengths(long[:0]).dtype == np.int64
+
+
+def test_pairs_are_truncated_to_the_longer_sequence():
+    lengths = np.random.default_rng(0).integers(1, 300, (2, 100))
+    x = np.stack([tokens(lengths[0], 300), tokens(lengths[1], 300)], axis=1)  # (100, 2, 300)
+    batches = Batches(x, np.arange(100), 8)
+    assert len(batches.boundaries) > 1 and batches.boundaries[-1] <= 300
+    for inputs, labels in batches:
+        assert inputs.dtype == np.int32 and inputs.shape[:2] == (len(labels), 2)
+        longest = lengths[:, labels].max()
+        assert inputs.shape[2] == min(b for b in batches.boundaries if b >= longest)
+        np.testing.assert_array_equal(inputs, x[labels, :, : inputs.shape[2]])
+
+
+def test_labels_of_each_step_are_truncated_with_the_tokens():
+    x = tokens([2, 5, 60, 120], 128)
+    y = np.where(x > 0, x + 1, 0)
+    received = list(Batches(x, y, 2, boundaries=[8, 128], shuffle=False))
+    assert [(inputs.shape, labels.shape) for inputs, labels in received] == [
+        ((2, 8), (2, 8)),
+        ((2, 128), (2, 128)),
+    ]
+    np.testing.assert_array_equal(received[1][1], y[2:])
+    assert received[0][1].dtype == np.int32
+
+    # Labels that are not one for each step stay whole.
+    for other in (y[:, :100], y.astype("float32")):
+        labels = next(iter(Batches(x, other, 2, boundaries=[8, 128], shuffle=False)))[1]
+        np.testing.assert_array_equal(labels, other[:2])
+
+
+def test_targets_of_several_steps_stay_whole():
+    x, y = np.ones((6, 10, 3), "float32"), np.ones((6, 4, 3))
+    for options in ({}, {"lengths": [5] * 6, "boundaries": [5]}):
+        inputs, labels = Batches(x, y, 4, **options)[0]
+        assert inputs.shape == (4, 5 if options else 10, 3)
+        assert labels.shape == (4, 4, 3) and labels.dtype == np.float32
+
+
+def test_views_are_read_batch_by_batch(tmp_path):
+    raw = np.random.default_rng(0).integers(0, 256, (20, 6), np.uint8)
+    np.save(tmp_path / "raw.npy", raw)
+    x = Standardised(np.load(tmp_path / "raw.npy", mmap_mode="r"), mean=100.0, deviation=50.0)
+    expected = np.asarray(x)
+    for options, steps in (({}, 6), ({"lengths": [3] * 20, "boundaries": [4]}, 4)):
+        batches = Batches(x, np.arange(20), 8, **options)
+        assert (batches.boundaries is None) == (not options)
+        for inputs, labels in batches:
+            assert inputs.dtype == np.float32 and inputs.shape == (len(labels), steps, 1)
+            np.testing.assert_array_equal(inputs, expected[labels, :steps])
+    assert sequence_lengths(x).tolist() == [6] * 20
+
+    series = np.arange(24, dtype="float32").reshape(12, 2)
+    windows = np.lib.stride_tricks.sliding_window_view(series, (5, 2))[:, 0]  # (8, 5, 2)
+    for inputs, labels in Batches(windows, np.arange(8), 3):
+        np.testing.assert_array_equal(inputs[:, 0], series[labels])
+        inputs += 1  # a copy: the series stays as it is
+    np.testing.assert_array_equal(series.ravel(), np.arange(24))
 
 
 def test_boundaries():
