@@ -5,7 +5,11 @@ builder is registered when `tensorflow_datasets` is imported, earlier or later, 
 on which that package depends. Nothing here imports it.
 """
 
-from keras_dss.datasets import lra_listops, smnist
+from keras_dss.datasets import (
+    lra_listops,
+    shakespeare,
+    smnist,
+)
 from keras_dss.datasets.batches import Batches, choose_boundaries, sequence_lengths
 
 try:
@@ -17,4 +21,11 @@ else:
         "keras_dss.datasets.tfds_builders:register", "tensorflow_datasets"
     )
 
-__all__ = ["Batches", "choose_boundaries", "lra_listops", "sequence_lengths", "smnist"]
+__all__ = [
+    "Batches",
+    "choose_boundaries",
+    "lra_listops",
+    "sequence_lengths",
+    "shakespeare",
+    "smnist",
+]

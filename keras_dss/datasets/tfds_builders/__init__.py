@@ -10,3 +10,4 @@ def register(tensorflow_datasets=None):
         tensorflow_datasets: the module, as handed over by import hooks; not needed.
     """
     from keras_dss.datasets.tfds_builders.lra_listops import lra_listops_dataset_builder  # noqa: F401
+    from keras_dss.datasets.tfds_builders.shakespeare import shakespeare_dataset_builder  # noqa: F401
