@@ -1,4 +1,4 @@
-"""The classifier: padding, configurations, files, other backends."""
+"""The models: padding, configurations, files, other backends."""
 
 import importlib.util
 import json
@@ -13,7 +13,12 @@ import pytest
 from keras import ops
 
 from keras_dss.layers import DSS, DSSBlock
-from keras_dss.models import DSSClassifier
+from keras_dss.models import (
+    DSSClassifier,
+    DSSLanguageModel,
+    DSSPairClassifier,
+    DSSRegressor,
+)
 from keras_dss.optimizers import DSSAdamW
 from tests.layers.oracles import numpy
 
@@ -34,17 +39,32 @@ VARIANTS = {
     },
 }
 
+# Models of the other classes: class, positional argument, options.
+OTHERS = {
+    "zeros": (DSSClassifier, 3, {"channels": 2, "mask_zeros": True, "bidirectional": True}),
+    "pairs": (DSSPairClassifier, 2, {"vocabulary_size": 7, "bidirectional": True, "glu": True}),
+    "vector": (DSSRegressor, 3, {"channels": 2, "mask_zeros": True, "readout": "mean"}),
+    "steps": (DSSRegressor, 3, {"channels": 2, "readout": None}),
+    "forecast": (DSSRegressor, 2, {"channels": 2, "horizon": 6, "relative": True, "glu": True}),
+    "language": (DSSLanguageModel, 7, {"normalization": "batch", "prenorm": False}),
+}
+ALL = [*VARIANTS, *OTHERS]
+SHAPES = {"pairs": (4, 2), "vector": (4, 3), "steps": (4, 12, 3), "forecast": (4, 6, 2)}
+SHAPES |= {"language": (4, 12, 7)}
+
 
 def make_model(variant, **kwargs):
-    options = {"features": 5, "num_blocks": 2, "state_size": 4} | VARIANTS[variant] | kwargs
-    return DSSClassifier(3, **options)
+    small = {"features": 5, "num_blocks": 2, "state_size": 4}
+    kind, outputs, options = OTHERS.get(variant) or (DSSClassifier, 3, VARIANTS[variant])
+    return kind(outputs, **small | options | kwargs)
 
 
 def make_inputs(variant, length=12, batch=4):
     generator = np.random.default_rng(0)
-    if variant == "floats":
+    if variant in ("floats", "zeros", "vector", "steps", "forecast"):
         return generator.normal(size=(batch, length, 2)).astype("float32")
-    return generator.integers(1, 7, (batch, length), dtype="int32")
+    shape = (batch, 2, length) if variant == "pairs" else (batch, length)
+    return generator.integers(1, 7, shape, dtype="int32")
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
@@ -61,11 +81,46 @@ def test_padding_changes_no_logit(variant, readout, bidirectional):
     np.testing.assert_allclose(numpy(model(ragged))[0], numpy(model(x[:1, :7]))[0], atol=2e-5)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ["zeros", "pairs", "vector"])
+def test_padding_at_the_end_changes_no_output(variant):
+    model, x = make_model(variant), make_inputs(variant)
+    if variant != "pairs":
+        x[:, 3] = 0.0  # zeros before other values are data
+    width = [(0, 0)] * x.ndim
+    width[2 if variant == "pairs" else 1] = (0, 5)
+    np.testing.assert_allclose(numpy(model(np.pad(x, width))), numpy(model(x)), atol=2e-5)
+
+
+def test_pairs_are_told_apart_by_their_own_sequences_alone():
+    model, x = make_model("pairs"), make_inputs("pairs")
+    np.testing.assert_allclose(numpy(model(x))[1:2], numpy(model(x[1:2])), atol=2e-5)
+    assert np.abs(numpy(model(x[:, ::-1])) - numpy(model(x))).max() > 1e-4
+
+
+def test_relative_forecasts_move_with_the_inputs():
+    model, x = make_model("forecast"), make_inputs("forecast")
+    np.testing.assert_allclose(numpy(model(x + 3.0)), numpy(model(x)) + 3.0, atol=2e-5)
+
+
+def test_a_language_model_sees_no_later_token():
+    model, x = make_model("language", normalization="layer"), make_inputs("language")
+    before = numpy(model(x))
+    x[:, 8:] = 1
+    np.testing.assert_allclose(numpy(model(x))[:, :8], before[:, :8], atol=2e-5)
+
+
+@pytest.mark.parametrize("variant", SHAPES)
+def test_shapes(variant):
+    model, x = make_model(variant), make_inputs(variant)
+    assert tuple(model(x).shape) == SHAPES[variant]
+    assert model.output_shape[2:] == SHAPES[variant][2:]
+
+
+@pytest.mark.parametrize("variant", ALL)
 def test_round_trip(variant, tmp_path):
     model, x = make_model(variant, name="some_name"), make_inputs(variant)
     config = json.dumps(model.get_config())
-    again = DSSClassifier.from_config(json.loads(config))
+    again = type(model).from_config(json.loads(config))
     assert json.dumps(again.get_config()) == config and again.name == "some_name"
     again.set_weights(model.get_weights())
     model.save(tmp_path / "model.keras")
@@ -75,7 +130,7 @@ def test_round_trip(variant, tmp_path):
     model.save_weights(tmp_path / "model.weights.h5")
     fresh = make_model(variant)
     fresh.load_weights(tmp_path / "model.weights.h5")
-    assert isinstance(loaded, DSSClassifier)
+    assert type(loaded) is type(model)
     for other in (again, loaded, clone, fresh):
         np.testing.assert_array_equal(numpy(other(x)), numpy(model(x)))
 
@@ -148,7 +203,7 @@ def test_another_backend_gives_the_same_logits(tmp_path):
     others = [name for name in others if importlib.util.find_spec(name)]
     if not others:
         pytest.skip("only one backend is installed")
-    for variant in VARIANTS:
+    for variant in ALL:
         model, x = make_model(variant), make_inputs(variant)
         model.save(tmp_path / f"{variant}.keras")
         np.savez(tmp_path / f"{variant}.npz", x=x, y=numpy(model(x)))
@@ -190,9 +245,25 @@ def test_bad_options(options, message):
         make_model("tokens", **options)
 
 
-def test_unknown_options():
+BAD_OTHERS = [
+    ("language", {"bidirectional": True}, "bidirectional blocks block_0, block_1"),
+    ("steps", {"horizon": 3}, "readout=None, horizon=3"),
+    ("forecast", {"channels": 3}, "num_outputs=2, channels=3"),
+    ("vector", {"relative": True}, "mask_zeros=True"),
+    ("pairs", {"readout": "max"}, "`kind` must be one of"),
+]
+
+
+@pytest.mark.parametrize(("variant", "options", "message"), BAD_OTHERS)
+def test_bad_options_of_other_models(variant, options, message):
+    with pytest.raises(ValueError, match=message):
+        make_model(variant, **options)
+
+
+@pytest.mark.parametrize("variant", ["tokens", "pairs", "forecast", "language"])
+def test_unknown_options(variant):
     with pytest.raises(TypeError, match="state_sizes"):
-        make_model("tokens", state_sizes=3)
+        make_model(variant, state_sizes=3)
 
 
 def test_wrong_rank_of_input():

@@ -1,0 +1,146 @@
+"""Classifiers of sequences, and of pairs of them."""
+
+import keras
+
+from keras_dss.layers import JoinPairs, Readout, SplitPairs
+from keras_dss.models.stack import (
+    DSSModel,
+    apply_blocks,
+    check_blocks,
+    embed,
+    encoder,
+    make_blocks,
+)
+
+
+@keras.saving.register_keras_serializable(package="keras_dss")
+class DSSClassifier(DSSModel):
+    """Classifier of sequences: encoder, DSS blocks, readout, logits.
+
+    Args:
+        num_classes: number of logits.
+        features: H, the width of every block.
+        num_blocks: number of blocks.
+        state_size: N, or one N for each block.
+        vocabulary_size: with it, inputs are tokens (batch, length) with 0 for padding, which is
+            masked, and the encoder is an embedding.
+        channels: without `vocabulary_size`, inputs are floats (batch, length, channels), and the
+            encoder is a dense layer.
+        mask_zeros: whether zeros at the end of floats are padding, to be masked.
+        readout: `"mean"` over the valid steps, or the `"first"` or `"last"` of them.
+        blocks: the `DSSBlock`s themselves, instead of `num_blocks`, `state_size` and `options`.
+        dtype: dtype policy of all layers but the last. name: of the model.
+        **options: `bidirectional`, `parameterization`, `kernel_length`, `eigenvalues`, `rate`,
+            `dt_min`, `dt_max` as in `keras_dss.layers.DSS`, and `normalization`, `prenorm`, `glu`,
+            `dropout` as in `keras_dss.layers.DSSBlock`; a pre-norm model ends with a normalization
+            of its own.
+
+    Returns:
+        A functional `keras.Model` from inputs to float32 logits (batch, num_classes).
+
+    Raises:
+        TypeError: for an unknown option.
+        ValueError: for a value that is not listed, or a list of state sizes of another length than
+            `num_blocks`.
+
+    Example:
+
+    >>> model = DSSClassifier(num_classes=10, features=16, num_blocks=2, vocabulary_size=18)
+    >>> tuple(model(keras.ops.ones((2, 30), dtype="int32")).shape)
+    (2, 10)
+    """
+
+    def __init__(
+        self,
+        num_classes,
+        features=64,
+        num_blocks=4,
+        state_size=64,
+        *,
+        vocabulary_size=None,
+        channels=1,
+        mask_zeros=False,
+        readout="mean",
+        blocks=None,
+        dtype=None,
+        name=None,
+        **options,
+    ):
+        dtype = keras.dtype_policies.get(dtype)
+        if blocks is None:
+            blocks = make_blocks(state_size, num_blocks, dtype, **options)
+        inputs, x = encoder(features, vocabulary_size, channels, mask_zeros, dtype)
+        x = apply_blocks(x, check_blocks(blocks), dtype)  # (B, L, H)
+        x = Readout(readout, name="readout", dtype=dtype)(x)  # (B, H)
+        outputs = keras.layers.Dense(num_classes, name="logits", dtype="float32")(x)
+        config = {
+            "num_classes": num_classes,
+            "features": features,
+            "vocabulary_size": vocabulary_size,
+            "channels": channels,
+            "mask_zeros": mask_zeros,
+            "readout": readout,
+        }
+        super().__init__(inputs, outputs, blocks=blocks, config=config, dtype=dtype, name=name)
+
+
+@keras.saving.register_keras_serializable(package="keras_dss")
+class DSSPairClassifier(DSSModel):
+    """Classifier of pairs of token sequences: both pass the same DSS blocks, then a small head.
+
+    The readouts a and b of the two sequences are joined, [a, b, a - b, a * b], and pass
+    Dense(features), GELU and Dense(num_classes).
+
+    Args:
+        num_classes: number of logits.
+        features, num_blocks, state_size, readout, blocks, dtype, name, **options: as in
+            `DSSClassifier`.
+        vocabulary_size: number of tokens; 0 is padding, and masked.
+
+    Returns:
+        A functional `keras.Model` from tokens (batch, 2, length) to float32 logits
+        (batch, num_classes).
+
+    Raises:
+        TypeError, ValueError: as `DSSClassifier`.
+
+    Example:
+
+    >>> model = DSSPairClassifier(2, features=16, num_blocks=1, vocabulary_size=257)
+    >>> tuple(model(keras.ops.ones((3, 2, 30), dtype="int32")).shape)
+    (3, 2)
+
+    Source: Tay et al., "Long Range Arena", 2021, arXiv 2011.04006.
+    """
+
+    def __init__(
+        self,
+        num_classes=2,
+        features=64,
+        num_blocks=4,
+        state_size=64,
+        *,
+        vocabulary_size,
+        readout="mean",
+        blocks=None,
+        dtype=None,
+        name=None,
+        **options,
+    ):
+        dtype = keras.dtype_policies.get(dtype)
+        if blocks is None:
+            blocks = make_blocks(state_size, num_blocks, dtype, **options)
+        inputs = keras.Input((2, None), dtype="int32", name="tokens")
+        x = embed(SplitPairs(name="split")(inputs), features, vocabulary_size, dtype)
+        x = apply_blocks(x, check_blocks(blocks), dtype)  # (2B, L, H)
+        x = Readout(readout, name="readout", dtype=dtype)(x)  # (2B, H)
+        x = JoinPairs(name="join", dtype=dtype)(x)  # (B, 4H)
+        x = keras.layers.Dense(features, activation="gelu", name="hidden", dtype=dtype)(x)
+        outputs = keras.layers.Dense(num_classes, name="logits", dtype="float32")(x)
+        config = {
+            "num_classes": num_classes,
+            "features": features,
+            "vocabulary_size": vocabulary_size,
+            "readout": readout,
+        }
+        super().__init__(inputs, outputs, blocks=blocks, config=config, dtype=dtype, name=name)

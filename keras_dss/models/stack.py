@@ -1,0 +1,144 @@
+"""What all models share: an encoder of tokens or numbers, and a stack of DSS blocks."""
+
+import keras
+
+from keras_dss.layers import DSS, DSSBlock, TrailingZeros
+from keras_dss.layers.block import make_normalization
+
+
+class DSSModel(keras.Model):
+    """Base of the functional models: their configuration nests that of every block.
+
+    A compressed model is therefore described by its configuration, whatever its blocks are.
+
+    Args:
+        inputs, outputs: of the functional model.
+        blocks: the `DSSBlock`s in it.
+        config: the constructor's arguments besides `blocks`, `dtype` and `name`.
+        dtype: dtype policy of all layers but the last.
+        name: of the model.
+    """
+
+    def __init__(self, inputs, outputs, *, blocks, config, dtype, name):
+        super().__init__(inputs=inputs, outputs=outputs, name=name)
+        self.blocks = blocks
+        self.config = config
+        self.policy = dtype
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            **self.config,
+            "dtype": keras.dtype_policies.serialize(self.policy),
+            "blocks": [keras.saving.serialize_keras_object(block) for block in self.blocks],
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        config["blocks"] = [
+            keras.saving.deserialize_keras_object(block, custom_objects)
+            for block in config["blocks"]
+        ]
+        trainable = config.pop("trainable", True)
+        model = cls(**config)
+        if not trainable:
+            model.trainable = False
+        return model
+
+
+def make_blocks(
+    state_size,
+    num_blocks,
+    dtype,
+    *,
+    bidirectional=False,
+    parameterization="exp",
+    kernel_length=None,
+    eigenvalues="shared",
+    rate=1.0,
+    dt_min=1e-3,
+    dt_max=1e-1,
+    normalization="layer",
+    prenorm=True,
+    glu=False,
+    dropout=0.0,
+):
+    """Returns a list of `DSSBlock`s.
+
+    Args:
+        state_size: N, or one N for each block.
+        num_blocks: how many.
+        dtype: their dtype policy.
+        bidirectional, parameterization, kernel_length, eigenvalues, rate, dt_min, dt_max: as in
+            `keras_dss.layers.DSS`.
+        normalization, prenorm, glu, dropout: as in `keras_dss.layers.DSSBlock`.
+    """
+    ssm = {
+        "bidirectional": bidirectional,
+        "parameterization": parameterization,
+        "kernel_length": kernel_length,
+        "eigenvalues": eigenvalues,
+        "rate": rate,
+        "dt_min": dt_min,
+        "dt_max": dt_max,
+    }
+    block = {"normalization": normalization, "prenorm": prenorm, "glu": glu, "dropout": dropout}
+    return [
+        DSSBlock(
+            DSS(size, name=f"ssm_{i}", dtype=dtype, **ssm), name=f"block_{i}", dtype=dtype, **block
+        )
+        for i, size in enumerate(_state_sizes(state_size, num_blocks))
+    ]
+
+
+def check_blocks(blocks):
+    """Raises `ValueError` for an empty list of blocks."""
+    if not blocks:
+        raise ValueError(f"`blocks` must hold at least one block. Received: blocks={blocks!r}")
+    return blocks
+
+
+def embed(tokens, features, vocabulary_size, dtype):
+    """Embedding of tokens (B, L) to (B, L, H); 0 is padding, and masked."""
+    return keras.layers.Embedding(
+        vocabulary_size,
+        features,
+        mask_zero=True,
+        embeddings_initializer=keras.initializers.RandomNormal(0.0, 1.0),
+        name="encoder",
+        dtype=dtype,
+    )(tokens)
+
+
+def encoder(features, vocabulary_size, channels, mask_zeros, dtype):
+    """Returns `(inputs, x)`: the model's input and its encoding (B, L, H)."""
+    if vocabulary_size is not None:
+        inputs = keras.Input((None,), dtype="int32", name="tokens")
+        return inputs, embed(inputs, features, vocabulary_size, dtype)
+    inputs = keras.Input((None, channels), name="inputs")
+    x = TrailingZeros(name="padding", dtype=dtype)(inputs) if mask_zeros else inputs
+    return inputs, keras.layers.Dense(features, name="encoder", dtype=dtype)(x)
+
+
+def apply_blocks(x, blocks, dtype):
+    """The blocks one after another, and the normalization that ends a pre-norm model."""
+    for block in blocks:
+        x = block(x)
+    last = blocks[-1]
+    norm = make_normalization(last.normalization, dtype) if last.prenorm else None
+    return x if norm is None else norm(x)
+
+
+def _state_sizes(state_size, num_blocks):
+    if isinstance(num_blocks, bool) or not isinstance(num_blocks, int) or num_blocks < 1:
+        raise ValueError(f"`num_blocks` must be a positive integer. Received: {num_blocks!r}")
+    if not isinstance(state_size, (list, tuple)):
+        return [state_size] * num_blocks
+    if len(state_size) != num_blocks:
+        raise ValueError(
+            f"`state_size` must be an int or one int for each of {num_blocks} blocks. "
+            f"Received: state_size={state_size!r}"
+        )
+    return list(state_size)
