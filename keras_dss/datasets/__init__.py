@@ -6,7 +6,9 @@ on which that package depends. Nothing here imports it.
 """
 
 from keras_dss.datasets import (
+    lra_image,
     lra_listops,
+    lra_text,
     shakespeare,
     smnist,
 )
@@ -24,7 +26,9 @@ else:
 __all__ = [
     "Batches",
     "choose_boundaries",
+    "lra_image",
     "lra_listops",
+    "lra_text",
     "sequence_lengths",
     "shakespeare",
     "smnist",
