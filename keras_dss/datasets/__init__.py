@@ -6,6 +6,8 @@ on which that package depends. Nothing here imports it.
 """
 
 from keras_dss.datasets import (
+    etth1,
+    fsdd,
     lra_image,
     lra_listops,
     lra_text,
@@ -26,6 +28,8 @@ else:
 __all__ = [
     "Batches",
     "choose_boundaries",
+    "etth1",
+    "fsdd",
     "lra_image",
     "lra_listops",
     "lra_text",

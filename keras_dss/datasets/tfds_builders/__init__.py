@@ -9,5 +9,7 @@ def register(tensorflow_datasets=None):
     Args:
         tensorflow_datasets: the module, as handed over by import hooks; not needed.
     """
+    from keras_dss.datasets.tfds_builders.etth1 import etth1_dataset_builder  # noqa: F401
+    from keras_dss.datasets.tfds_builders.fsdd import fsdd_dataset_builder  # noqa: F401
     from keras_dss.datasets.tfds_builders.lra_listops import lra_listops_dataset_builder  # noqa: F401
     from keras_dss.datasets.tfds_builders.shakespeare import shakespeare_dataset_builder  # noqa: F401
