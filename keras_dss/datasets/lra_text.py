@@ -213,7 +213,7 @@ def _write_cache(path, parts):
 
 
 def _read_cache(path, part):
-    with np.load(path, allow_pickle=False) as data:
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as data:
         text, lengths, labels = (data[f"{part}_{name}"] for name in ("text", "lengths", "labels"))
     text, ends = text.tobytes(), np.cumsum(lengths, dtype=np.int64)
     starts = ends - lengths

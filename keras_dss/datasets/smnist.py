@@ -107,7 +107,7 @@ def _read(part, data_dir):
     if folder is None or not (folder / FILE).exists():
         return _download(folder)[part]
     keys = [f"x_{part}", f"y_{part}"]
-    with np.load(folder / FILE, allow_pickle=False) as data:
+    with open(folder / FILE, "rb") as file, np.load(file, allow_pickle=False) as data:
         if not set(keys) <= set(data.files):
             raise ValueError(
                 f"File {folder / FILE}: expected arrays {keys}. Received: {data.files}"
