@@ -1,13 +1,14 @@
-"""A task's splits as arrays and batches, and generated examples for `--smoke`."""
+"""A task's splits as arrays and batches; with `--smoke` those of its fixture files."""
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 
+from keras_dss import datasets
 from keras_dss.datasets.batches import Batches, choose_boundaries, sequence_lengths
 
-SMOKE = {"train": 24, "validation": 12, "test": 12}
-SMOKE_LENGTH = 40
+DIGEST_ROWS = 4096  # of an array at a time
 
 
 class Epochs:
@@ -15,13 +16,17 @@ class Epochs:
 
     The examples that do not fill a batch are left out of an epoch; they are others in each epoch.
 
+    Args:
+        x, y: arrays of a split. batch_size, seed: ints.
+        mask_zeros: whether real-valued sequences end in zeros that are no data.
+
     >>> epochs = Epochs(np.ones((10, 8, 1), "float32"), np.arange(10), batch_size=4, seed=0)
     >>> whole, rest = list(epochs.epoch(3)), list(epochs.epoch(3, start=1))
     >>> epochs.steps_per_epoch, len(whole), bool(np.all(whole[1][1] == rest[0][1]))
     (2, 2, True)
     """
 
-    def __init__(self, x, y, batch_size, seed):
+    def __init__(self, x, y, batch_size, seed, mask_zeros=False):
         if batch_size > len(x):
             raise ValueError(
                 f"Expected a batch_size of at most the {len(x)} training examples. "
@@ -29,9 +34,8 @@ class Epochs:
             )
         self.x, self.y = x, y
         self.options = {"batch_size": batch_size, "seed": seed, "drop_remainder": True}
-        self.boundaries = length_boundaries(x)
-        if self.boundaries:
-            self.options |= {"lengths": sequence_lengths(x), "boundaries": self.boundaries}
+        self.boundaries, lengths = length_boundaries(x, mask_zeros)
+        self.options |= lengths
         self.steps_per_epoch = len(x) // batch_size
 
     def epoch(self, number, start=0):
@@ -40,9 +44,14 @@ class Epochs:
 
     def shapes(self):
         """Return one batch of every shape that epochs hold, always the same ones."""
-        batch = self.options["batch_size"]
-        x, y = Batches(self.x[:batch], self.y[:batch], batch, boundaries=[self.x.shape[1]])[0]
-        return [(x[:, :length], y) for length in self.boundaries or [x.shape[1]]]
+        size = self.options["batch_size"]
+        x, y = self.x[:size], self.y[:size]
+        if not self.boundaries:
+            return [Batches(x, y, size, shuffle=False)[0]]
+        return [
+            Batches(x, y, size, lengths=[length] * size, boundaries=[length], shuffle=False)[0]
+            for length in self.boundaries
+        ]
 
 
 class Splits:
@@ -51,56 +60,63 @@ class Splits:
     Args:
         task: a module of `keras_dss.datasets`.
         data_dir: where the data is; handed to the task.
-        smoke: give a handful of random examples with the shapes and types of the task.
+        smoke: read the task's fixture files, a few examples in the layout of the real ones.
+        mask_zeros: whether real-valued sequences end in zeros that are no data.
     """
 
-    def __init__(self, task, data_dir=None, smoke=False):
-        self.task, self.data_dir, self.smoke, self.loaded = task, data_dir, smoke, {}
+    def __init__(self, task, data_dir=None, smoke=False, mask_zeros=False):
+        self.task, self.mask_zeros, self.loaded = task, mask_zeros, {}
+        self.data_dir = fixture_folder(task) if smoke else data_dir
 
     def get(self, split, examples=None):
         """Return `(x, labels)` of a split, or of its first `examples`."""
         if split not in self.loaded:
-            if self.smoke:
-                self.loaded[split] = random_examples(self.task, split)
-            else:
-                self.loaded[split] = self.task.load(split, self.data_dir)
+            self.loaded[split] = self.task.load(split, self.data_dir)
         x, y = self.loaded[split]
         return x[:examples], y[:examples]
 
     def training(self, batch_size, seed):
         """Return the training split's `Epochs`."""
-        return Epochs(*self.get("train"), batch_size, seed)
+        return Epochs(*self.get("train"), batch_size, seed, self.mask_zeros)
 
     def evaluation(self, split, batch_size=100):
         """Return a split in batches, every example once, with the lengths that training has."""
-        boundaries = length_boundaries(self.get("train")[0])
-        options = {"boundaries": boundaries} if boundaries else {}
-        return Batches(*self.get(split), batch_size, shuffle=False, **options)
+        boundaries, _ = length_boundaries(self.get("train")[0], self.mask_zeros)
+        x, y = self.get(split)
+        options = {}
+        if boundaries:
+            options = {"boundaries": boundaries, "lengths": sequence_lengths(x)}
+        return Batches(x, y, batch_size, shuffle=False, **options)
+
+    def provenance(self):
+        """Return the `Provenance` of the data."""
+        return self.task.provenance(self.data_dir)
 
     def digest(self):
         """Return the SHA-256 of the training split's arrays."""
         digest = hashlib.sha256()
         for array in self.get("train"):
-            digest.update(f"{array.shape} {array.dtype}".encode())
-            digest.update(np.ascontiguousarray(array))
+            raw = getattr(array, "raw", array)
+            digest.update(f"{raw.shape} {raw.dtype}".encode())
+            for start in range(0, len(raw), DIGEST_ROWS):
+                digest.update(np.ascontiguousarray(raw[start : start + DIGEST_ROWS]))
         return digest.hexdigest()
 
 
-def length_boundaries(x):
-    """Return the lengths to which batches of tokens (n, L) are cut, up to L; None for numbers."""
-    if not np.issubdtype(x.dtype, np.integer) or x.ndim != 2:
-        return None
-    boundaries = choose_boundaries(sequence_lengths(x))
-    return sorted({*(b for b in boundaries[:-1] if b < x.shape[1]), x.shape[1]})
+def fixture_folder(task):
+    """Return the folder of a task's fixture files."""
+    name = task.__name__.rpartition(".")[2]
+    return Path(datasets.__file__).parent / "tfds_builders" / name / "dummy_data"
 
 
-def random_examples(task, split):
-    """Return a few random examples `(x, labels)` with the shapes and types of a task."""
-    count = SMOKE[split]
-    rng = np.random.default_rng([count, *split.encode()])
-    labels = rng.integers(0, task.NUM_CLASSES, count)
-    if getattr(task, "VOCABULARY_SIZE", None) is None:
-        return rng.normal(size=(count, SMOKE_LENGTH, 1)).astype(np.float32), labels
-    x = rng.integers(1, task.VOCABULARY_SIZE, (count, SMOKE_LENGTH)).astype(np.uint8)
-    x[np.arange(SMOKE_LENGTH) >= rng.integers(10, SMOKE_LENGTH, (count, 1))] = 0
-    return x, labels
+def length_boundaries(x, mask_zeros=False):
+    """Return the lengths to which batches are cut, up to L, and the options of `Batches` for it.
+
+    They are None and empty for real-valued sequences that all have L steps.
+    """
+    if not np.issubdtype(x.dtype, np.integer) and not mask_zeros:
+        return None, {}
+    lengths = sequence_lengths(x)
+    longest = x.shape[1] if mask_zeros else x.shape[-1]
+    boundaries = sorted({*(b for b in choose_boundaries(lengths)[:-1] if b < longest), longest})
+    return boundaries, {"lengths": lengths, "boundaries": boundaries}

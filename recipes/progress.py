@@ -15,11 +15,13 @@ class Progress:
         total: number of steps in all.
         done: steps that were done before (after a resume).
         steps_per_epoch: for the epoch counter.
+        metric: the name of what stands beside the loss.
     """
 
-    def __init__(self, name, total, done, steps_per_epoch):
+    def __init__(self, name, total, done, steps_per_epoch, metric="accuracy"):
         self.name, self.total, self.steps_per_epoch = name, total, steps_per_epoch
-        self.samples, self.first, self.loss, self.accuracy = 0, done, None, None
+        self.samples, self.first, self.loss, self.value = 0, done, None, None
+        self.metric = metric
         self.started = self.line = time.monotonic()
         self.bar = None
         if sys.stdout.isatty():
@@ -41,14 +43,14 @@ class Progress:
         if self.bar:
             self.bar.stop()
 
-    def step(self, step, samples, loss, accuracy):
-        """Count a step; `loss` and `accuracy` are of its batch and are smoothed for the eye."""
+    def step(self, step, samples, loss, value):
+        """Count a step; `loss` and the metric's value are of its batch, smoothed for the eye."""
         if self.samples == 0:  # the first step compiles: its time says nothing of the rest
             self.started, self.first = time.monotonic(), step
         self.samples += samples
         keep = 0.98 if self.loss is not None else 0.0
         self.loss = keep * (self.loss or 0.0) + (1.0 - keep) * loss
-        self.accuracy = keep * (self.accuracy or 0.0) + (1.0 - keep) * accuracy
+        self.value = keep * (self.value or 0.0) + (1.0 - keep) * value
         if self.bar:
             self.bar.update(self.task, completed=step, facts=self._facts(step))
         elif time.monotonic() - self.line >= _LINE_SECONDS:
@@ -64,7 +66,8 @@ class Progress:
 
     def _facts(self, step):
         facts = f"epoch {step / self.steps_per_epoch:.2f}  loss {self.loss:.4f}"
-        facts += f"  accuracy {self.accuracy:.1%}"
+        form = ".1%" if self.metric == "accuracy" else ".4f"
+        facts += f"  {self.metric} {self.value:{form}}"
         steps, seconds = step - self.first, time.monotonic() - self.started
         if steps > 0:
             left = timedelta(seconds=round(seconds / steps * (self.total - step)))

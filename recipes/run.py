@@ -10,7 +10,11 @@ from absl import app, flags, logging
 
 from recipes.settings import override
 
-RECIPES = ("lra_listops", "smnist")
+TASKS = (
+    "lra_listops", "lra_text", "lra_retrieval", "lra_image", "lra_pathfinder", "lra_pathx",
+    "scisumm", "smnist", "fsdd", "etth1", "shakespeare",
+)  # fmt: skip
+RECIPES = (*TASKS, *(f"{task}_base" for task in TASKS[:7]))
 STAGES = ("pretrain", "reduce", "train", "evaluate", "publish")
 SMOKE = (
     "state_size=6", "children=n3_bt,n3", "model.features=4", "model.num_blocks=1", "calibration=4",
@@ -25,7 +29,7 @@ flags.DEFINE_float("max_minutes", None, "Stop at a checkpoint after these minute
 flags.DEFINE_string("work_dir", None, "Folder of checkpoints and results (default: runs/RECIPE).")
 flags.DEFINE_string("data_dir", None, "Folder of the data (default: KERAS_DSS_DATA_DIR).")
 flags.DEFINE_multi_string("set", [], "A setting, such as pretrain.epochs=3; may be repeated.")
-flags.DEFINE_bool("smoke", False, "Everything in a minute: a tiny model, a few random examples.")
+flags.DEFINE_bool("smoke", False, "Everything in a minute: a tiny model on a few examples.")
 flags.DEFINE_bool("restart", False, "First throw away what the stage has made.")
 
 
@@ -39,8 +43,9 @@ def main(arguments):
         settings = override(settings, [*(SMOKE if FLAGS.smoke else ()), *FLAGS.set])
     except ValueError as error:
         raise app.UsageError(str(error)) from None
-    if FLAGS.smoke:  # never into the real zoo
-        os.environ.setdefault("KERAS_DSS_ZOO_DIR", str((folder / "zoo").absolute()))
+    if FLAGS.smoke:  # never into the real zoo, nor into the real cache of data sets
+        for variable, name in (("KERAS_DSS_ZOO_DIR", "zoo"), ("KERAS_DSS_CACHE_DIR", "cache")):
+            os.environ.setdefault(variable, str((folder / name).absolute()))
 
     from recipes.files import CheckpointError
     from recipes.stages import StageError, Stages  # only now is a backend loaded

@@ -9,17 +9,12 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class DataFacts:
-    """What a card says of the data."""
-
-    description: str
-    source: str
-    defects: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class ModelSettings:
-    """Arguments of `keras_dss.models.DSSClassifier`, except the state size."""
+    """Arguments of the models of `keras_dss.models`, except the state size.
+
+    `readout` is for all but language models, `mask_zeros` for real-valued inputs, `relative` for
+    regression.
+    """
 
     features: int = 64
     num_blocks: int = 4
@@ -28,7 +23,9 @@ class ModelSettings:
     normalization: str = "layer"
     prenorm: bool = True
     dropout: float = 0.0
-    readout: str = "mean"
+    readout: str | None = "mean"
+    mask_zeros: bool = False
+    relative: bool = False
     dt_min: float = 1e-3
     dt_max: float = 1e-1
 
@@ -72,10 +69,14 @@ class Child:
 
 @dataclass(frozen=True)
 class Settings:
-    """A recipe: the parent, its children, their trainings."""
+    """A recipe: the parent, its children, their trainings.
+
+    The size is `"edge"`, what two CPU cores train in hours, or `"base"`, that of the published
+    systems; models of the base size have it in their names.
+    """
 
     task: str
-    data: DataFacts
+    size: str = "edge"
     state_size: int = 64
     children: tuple[Child, ...] = (Child(16, "bt"), Child(16, "skew_hippo"))
     model: ModelSettings = ModelSettings()
@@ -85,14 +86,23 @@ class Settings:
     seed: int = 0
     checkpoint_minutes: float = 2.0
 
+    def __post_init__(self):
+        if self.size not in ("edge", "base"):
+            raise ValueError(f'Expected size "edge" or "base". Received: {self.size!r}')
+
+    @property
+    def recipe(self):
+        """The recipe's name, and the beginning of its models' names."""
+        return self.task if self.size == "edge" else f"{self.task}_base"
+
     @property
     def parent(self):
         """The parent's published name."""
-        return f"{self.task}_n{self.state_size}"
+        return f"{self.recipe}_n{self.state_size}"
 
     def name(self, child):
         """A child's published name."""
-        return f"{self.task}_{child.suffix}"
+        return f"{self.recipe}_{child.suffix}"
 
     @property
     def models(self):
@@ -105,7 +115,7 @@ def keys(settings, prefix=""):
     found = []
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
-        if isinstance(value, DataFacts):  # facts are not chosen
+        if field.name in ("task", "size"):  # what the recipe is, not how it is done
             continue
         nested = dataclasses.is_dataclass(value)
         found += keys(value, f"{prefix}{field.name}.") if nested else [prefix + field.name]
@@ -123,7 +133,7 @@ def override(settings, assignments):
     Raises:
         ValueError: an unknown key (near ones are named), or a value of another type.
 
-    >>> settings = Settings("lra_listops", DataFacts("expressions", "generated"))
+    >>> settings = Settings("lra_listops")
     >>> override(settings, ["pretrain.epochs=3", "children=n8_bt"]).children
     (Child(state_size=8, start='bt', eigenvalues='per_feature'),)
     """
@@ -162,7 +172,7 @@ def _child(text):
 def _parse(text, hint, key):
     accepted = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     if str in accepted:
-        return text
+        return None if text == "None" and type(None) in accepted else text
     try:
         value = ast.literal_eval(text.strip())
     except (ValueError, SyntaxError):

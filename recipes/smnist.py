@@ -1,7 +1,8 @@
 """Sequential MNIST: digits read pixel by pixel, 784 steps, ten classes.
 
 Paper:    Ezoe and Sato, arXiv 2402.15993: pretrain a model with a large state size, reduce its
-          layers by balanced truncation, train the small model. Task: Le et al., arXiv 1504.00941.
+          layers by balanced truncation, train the small models.
+Task:     Le et al., arXiv 1504.00941
 Command:  python -m recipes.run --recipe=smnist --stage=all
 Cost:     minutes on two CPU cores, per model: in the cards of zoo/smnist_*
 Score:    accuracy on 10,000 test images: in the same cards
@@ -9,18 +10,13 @@ Score:    accuracy on 10,000 test images: in the same cards
 
 import dataclasses
 
-from recipes.settings import Child, DataFacts, ModelSettings, Settings, TrainingSettings
+from recipes.settings import Child, ModelSettings, Settings, TrainingSettings
 
 _pretrain = TrainingSettings(epochs=4, batch_size=50, learning_rate=4e-3, weight_decay=0.05)
 _train = dataclasses.replace(_pretrain, epochs=2)
 
 settings = Settings(
     task="smnist",
-    data=DataFacts(
-        description="MNIST as standardised sequences of 784 pixels: 55,000 images for training, "
-        "5,000 of the training images for validation, 10,000 for test.",
-        source="LeCun, Bottou, Bengio and Haffner, 1998, as distributed with Keras.",
-    ),
     state_size=64,
     children=(Child(16, "bt"), Child(8, "bt"), Child(16, "skew_hippo")),
     model=ModelSettings(features=32, num_blocks=2, glu=True),

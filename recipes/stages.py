@@ -16,20 +16,19 @@ A stage whose last file is there is complete and is skipped.
 
 import dataclasses
 import importlib
-import os
 import shutil
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from keras_dss import compress_model, zoo
-from keras_dss.models import DSSClassifier
+from keras_dss import compress_model, scoring, zoo
 from recipes import curves
 from recipes.data import Splits
 from recipes.files import locked, read_json, replacing, sha256, write_json
 from recipes.hardware import hardware
-from recipes.training import Clock, Training, describe_differences, score
+from recipes.models import make_model
+from recipes.training import Clock, Training, describe_differences
 
 STAGES = ("pretrain", "reduce", "train", "evaluate", "publish")
 METHODS = {
@@ -52,15 +51,14 @@ class Stages:
         data_dir: folder of the data, handed to the data set.
         clock: the time there is for training.
         command: the command line, for the cards.
-        smoke: whether to use a few random examples.
+        smoke: whether to use the few examples of the task's fixture files.
     """
 
     def __init__(self, settings, work_dir, data_dir=None, clock=None, command="", smoke=False):
         self.settings, self.work_dir = settings, Path(work_dir)
         self.clock, self.command, self.smoke = clock or Clock(), command, smoke
         self.task = importlib.import_module(f"keras_dss.datasets.{settings.task}")
-        self.splits = Splits(self.task, data_dir, smoke)
-        self.own_data = bool(data_dir or os.environ.get("KERAS_DSS_DATA_DIR")) and not smoke
+        self.splits = Splits(self.task, data_dir, smoke, settings.model.mask_zeros)
 
     def run(self, stage, models=()):
         """Do one stage, for the named models or for all; return whether it is complete.
@@ -78,7 +76,7 @@ class Stages:
     def select(self, models=()):
         """Return the full names of the named models (`n16_bt` will do), or of all."""
         known = self.settings.models
-        found = [name if name in known else f"{self.settings.task}_{name}" for name in models]
+        found = [name if name in known else f"{self.settings.recipe}_{name}" for name in models]
         for name, full in zip(models, found, strict=True):
             if full not in known:
                 raise ValueError(f"Expected models of {', '.join(known)}. Received: {name!r}")
@@ -120,7 +118,7 @@ class Stages:
             if child and self._file(name, "training.json").exists()
         }
         if histories:
-            title = f"{self.settings.task}: main training"
+            title = f"{self.settings.recipe}: main training"
             curves.draw_comparison(histories, title, self.work_dir / "comparison.png")
         return complete
 
@@ -134,10 +132,9 @@ class Stages:
                 write_json(self.work_dir / "evaluation.json", evaluations)
             found = evaluations[name]
             for split in ("validation", "test"):
-                accuracy, correct, total, _ = found[split].values()
-                print(f"{name}  {split}  accuracy {accuracy:.2%} ({correct}/{total})")
-            chance, majority = found["baselines"].values()
-            print(f"{name}  test  chance {chance:.2%}, commonest class {majority:.2%}")
+                print(f"{name}  {split}  {scoring.say(found[split])}")
+            baselines = ", ".join(f"{key} {value:.4f}" for key, value in found["baselines"].items())
+            print(f"{name}  test baselines  {baselines}")
         return True
 
     def publish(self, names):
@@ -179,19 +176,20 @@ class Stages:
                 model, self.splits.training(settings.batch_size, self.settings.seed),
                 lambda: self.splits.evaluation("validation"), settings,
                 seed=self.settings.seed, folder=self.work_dir / name, name=name,
-                identity={**origin, "data": self.splits.digest()},
+                identity={**origin, "data": self.splits.digest()}, kind=self.task.KIND,
                 checkpoint_minutes=self.settings.checkpoint_minutes,
             )  # fmt: skip
             if not training.run(self.clock):
                 return False
-            best = DSSClassifier.from_config(config)  # not compiled: the model alone is kept
+            best = type(model).from_config(config)  # not compiled: the model alone is kept
             best.set_weights(training.best)
             self._write(best, name, "model.keras")
             state = training.state
             write_json(self._file(name, "training.json"), {
                 "origin": origin, "data": self.splits.digest(), "seed": self.settings.seed,
                 "epochs": settings.epochs, "steps": state.step, "best_step": state.best_step,
-                "validation_accuracy": state.best_accuracy, "minutes": state.seconds / 60.0,
+                "validation": state.best, "minutes": state.seconds / 60.0,
+                "provenance": dataclasses.asdict(self.splits.provenance()),
                 "backend": keras.backend.backend(), "versions": zoo.versions(),
                 "hardware": hardware(), "command": self.command, "history": state.history,
             })  # fmt: skip
@@ -234,11 +232,16 @@ class Stages:
         model = self._load(name, "model.keras")
         found = {"model": self._digest(name), "parameters": model.count_params()}
         for split in ("validation", "test"):
-            loss, correct, total = score(model, self.splits.evaluation(split))
-            found[split] = {"accuracy": correct / total, "correct": correct, "total": total}
-            found[split]["loss"] = loss
-        found["baselines"] = self._baselines()
+            found[split] = scoring.score(model, self.splits.evaluation(split), self.task.KIND)
+        found["baselines"] = scoring.baselines(
+            self.task.KIND, self.splits.get("train"), self.splits.get("test"), self._classes()
+        )
         return found
+
+    def _classes(self):
+        if self.task.KIND == "language":
+            return self.task.VOCABULARY_SIZE
+        return getattr(self.task, "NUM_CLASSES", None)
 
     def _start(self, name):
         """Return the model that a training begins with: reduced, or from Skew-HiPPO."""
@@ -246,31 +249,20 @@ class Stages:
         if child and child.start == "bt":
             return self._load(name, "initial.keras", "reduce")
         small = {"state_size": child.state_size, "eigenvalues": child.eigenvalues} if child else {}
-        return DSSClassifier(
-            self.task.NUM_CLASSES, vocabulary_size=getattr(self.task, "VOCABULARY_SIZE", None),
-            **({"state_size": self.settings.state_size} | small),
-            **dataclasses.asdict(self.settings.model),
-        )  # fmt: skip
+        size = {"state_size": self.settings.state_size} | small
+        return make_model(self.task, self.settings.model, **size)
 
     def _evaluations(self):
         path = self.work_dir / "evaluation.json"
         return read_json(path) if path.exists() else {}
 
-    def _baselines(self):
-        """Accuracy on test of guessing, and of always answering training's commonest class."""
-        commonest = np.bincount(self.splits.get("train")[1]).argmax()
-        majority = np.mean(self.splits.get("test")[1] == commonest)
-        return {"chance": 1.0 / self.task.NUM_CLASSES, "majority": float(majority)}
-
     def _card(self, name, facts, found):
         settings, child = self.settings, self.settings.models[name]
         reduced = child is not None and child.start == "bt"
-        data = dataclasses.asdict(settings.data)
+        data = dict(facts["provenance"])
         data["description"] += f" SHA-256 of the training arrays: {facts['data']}."
-        if self.own_data:
-            data["source"] += " A data folder was given: official files in it were read instead."
         if self.smoke:
-            data = {"description": "Random examples.", "source": "--smoke", "defects": ["no task"]}
+            data["source"] = "The fixture files of the tests (--smoke): a few examples, no task."
         model = dataclasses.asdict(settings.model)
         model["state_size"] = child.state_size if child else settings.state_size
         model["eigenvalues"] = child.eigenvalues if child else "shared"
@@ -279,7 +271,7 @@ class Stages:
             "task": settings.task, "data": data, "architecture": model,
             "parent": settings.parent if reduced else None,
             "method": f"{method}; the best of {len(facts['history'])} validations is kept",
-            "recipe": settings.task, "licence": "Apache-2.0",
+            "recipe": settings.recipe, "licence": "Apache-2.0",
             "metrics": {split: found[split] for split in ("validation", "test")},
             "baselines": found["baselines"],
             **{k: facts[k] for k in (

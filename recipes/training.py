@@ -13,6 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_dss import scoring
 from keras_dss.optimizers import DSSAdamW
 from recipes import curves
 from recipes.files import CheckpointError, read_checkpoint, write_checkpoint, write_csv
@@ -42,10 +43,9 @@ class State:
     step: int = 0
     seconds: float = 0.0  # of training and validation, over all resumed runs
     loss_sum: float = 0.0  # of the training batches since the last validation
-    correct: float = 0.0
+    metric_sum: float = 0.0
     samples: int = 0
-    best_accuracy: float = -1.0
-    best_loss: float = float("inf")
+    best: dict | None = None  # metrics of the best validation
     best_step: int = 0
     history: list = field(default_factory=list)
 
@@ -60,40 +60,14 @@ def learning_rate_schedule(settings, total):
     )
 
 
-def cross_entropy(label_smoothing=0.0):
-    """Return the loss of integer labels (B,) and logits (B, classes)."""
-    if not label_smoothing:
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    dense = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing)
-
-    def smoothed(labels, logits):
-        labels = keras.ops.reshape(labels, (-1,))
-        return dense(keras.ops.one_hot(labels, logits.shape[-1]), logits)
-
-    return smoothed
-
-
-def score(model, batches):
-    """Return `(mean cross-entropy, correct, samples)` of a model over `(x, labels)` batches."""
-    loss, correct, samples = 0.0, 0, 0
-    for x, labels in batches:
-        labels = np.asarray(labels).reshape(-1)
-        logits = keras.ops.convert_to_numpy(model.predict_on_batch(x)).astype(np.float64)
-        logits -= logits.max(axis=-1, keepdims=True)
-        log_total = np.log(np.exp(logits).sum(axis=-1))
-        loss += float(np.sum(log_total - logits[np.arange(len(labels)), labels]))
-        correct += int(np.sum(np.argmax(logits, axis=-1) == labels))
-        samples += len(labels)
-    return loss / samples, correct, samples
-
-
 class Training:
     """One resumable training of `model`; `run` does it, `folder` holds its files.
 
     Files: `checkpoint.npz` (everything), `history.csv`, `curves.png`.
 
     Args:
-        model: a classifier that gives logits.
+        model: the model.
+        kind: of its task, see `keras_dss.scoring`.
         data: training batches: `steps_per_epoch`, and `epoch(number, start)`, the (x, labels)
             batches of that epoch from batch `start` on, a pure function of its arguments.
         validation: a function that returns the validation batches.
@@ -107,8 +81,9 @@ class Training:
 
     def __init__(
         self, model, data, validation, settings, *, seed, folder, name, identity,
-        checkpoint_minutes=2.0,
+        kind="classification", checkpoint_minutes=2.0,
     ):  # fmt: skip
+        self.kind, self.metric = kind, scoring.metric_name(kind)
         self.model, self.data, self.validation, self.settings = model, data, validation, settings
         self.seed, self.folder, self.name = seed, Path(folder), name
         self.checkpoint_seconds = 60.0 * checkpoint_minutes
@@ -141,7 +116,7 @@ class Training:
         every = self.settings.validate_every or steps
         if keras.backend.backend() == "tensorflow" and not self.complete:
             self._trace()
-        with Progress(self.name, self.total, state.step, steps) as progress:
+        with Progress(self.name, self.total, state.step, steps, self.metric) as progress:
             now = self.saved = self.drawn = time.monotonic()
             self.began = now - state.seconds
             while not self.complete:
@@ -178,8 +153,8 @@ class Training:
             step_learning_rate_scale=settings.step_learning_rate_scale,
             global_clipnorm=settings.clip_norm,
         )
-        loss = cross_entropy(settings.label_smoothing)
-        metric = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+        loss = scoring.make_loss(self.kind, settings.label_smoothing)
+        metric = scoring.make_metric(self.kind)
         self.model.compile(optimizer=self.optimizer, loss=loss, metrics=[metric])
         self.optimizer.build(self.model.trainable_variables)
 
@@ -203,38 +178,37 @@ class Training:
 
             torch.manual_seed(np.random.SeedSequence([self.seed, state.step]).generate_state(1)[0])
         logs = self.model.train_on_batch(x, labels, return_dict=True)
-        loss, accuracy = float(logs["loss"]), float(logs["accuracy"])
+        loss, metric = float(logs["loss"]), float(logs[self.metric])
         state.step += 1
         if not np.isfinite(loss):
             raise self._diverged(f"loss {loss}")
         state.loss_sum += loss * len(labels)
-        state.correct += accuracy * len(labels)
+        state.metric_sum += metric * len(labels)
         state.samples += len(labels)
-        progress.step(state.step, len(labels), loss, accuracy)
+        progress.step(state.step, len(labels), loss, metric)
 
     def _validate(self, progress):
         state = self.state
-        loss, correct, samples = score(self.model, self.validation())
-        accuracy = correct / samples
-        if (accuracy, -loss) > (state.best_accuracy, -state.best_loss):
-            state.best_accuracy, state.best_loss, state.best_step = accuracy, loss, state.step
+        found = scoring.score(self.model, self.validation(), self.kind)
+        if state.best is None or scoring.rank(found) > scoring.rank(state.best):
+            state.best, state.best_step = found, state.step
             self.best = [keras.ops.convert_to_numpy(w) for w in self.model.weights]
         row = {
             "epoch": round(state.step / self.data.steps_per_epoch, 4),
             "step": state.step,
             "loss": state.loss_sum / state.samples,
-            "accuracy": state.correct / state.samples,
-            "validation_loss": loss,
-            "validation_accuracy": accuracy,
+            self.metric: state.metric_sum / state.samples,
+            "validation_loss": scoring.loss_of(found),
+            f"validation_{self.metric}": found[self.metric],
             "learning_rate": float(keras.ops.convert_to_numpy(self.optimizer.learning_rate)),
             "minutes": round((time.monotonic() - self.began) / 60.0, 3),
         }
         state.history.append(row)
-        state.loss_sum, state.correct, state.samples = 0.0, 0.0, 0
+        state.loss_sum, state.metric_sum, state.samples = 0.0, 0.0, 0
         progress.say(
-            f"epoch {row['epoch']:g}  loss {row['loss']:.4f}  accuracy {row['accuracy']:.2%}  "
-            f"validation loss {loss:.4f}  accuracy {accuracy:.2%} ({correct}/{samples})  "
-            f"best {state.best_accuracy:.2%}  {row['minutes']:.1f} min"
+            f"epoch {row['epoch']:g}  loss {row['loss']:.4f}  "
+            f"validation loss {row['validation_loss']:.4f}  {scoring.say(found)}  "
+            f"best {scoring.say(state.best)}  {row['minutes']:.1f} min"
         )
 
     def _variables(self):

@@ -16,8 +16,11 @@ WEIGHTS = "model.weights.h5"
 PIN = "pin.npz"
 FILES = (CONFIG, WEIGHTS, PIN)
 
-NAME_RULE = "<task>_n<state size>[_bt]"
-NAME = re.compile(r"(?P<task>[a-z][a-z0-9]*(?:_[a-z0-9]+)*)_n(?P<states>[1-9][0-9]*)(?P<bt>_bt)?")
+NAME_RULE = "<task>[_base]_n<state size>[_bt]"
+NAME = re.compile(
+    r"(?P<task>[a-z][a-z0-9]*(?:_[a-z0-9]+)*?)(?P<size>_base)?"
+    r"_n(?P<states>[1-9][0-9]*)(?P<bt>_bt)?"
+)
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 

@@ -11,7 +11,7 @@ from keras_dss.datasets.tfds_builders.lra_listops import lra_listops_dataset_bui
 
 class TestListOps(tfds.testing.DatasetBuilderTestCase):
     DATASET_CLASS = lra_listops_dataset_builder.Builder
-    SPLITS = {"train": 3, "validation": 2, "test": 2}
+    SPLITS = {"train": 24, "validation": 12, "test": 12}
 
 
 PROGRAM = """

@@ -1,12 +1,14 @@
 import dataclasses
 import importlib
+from pathlib import Path
 
 import pytest
 
+import recipes
 from recipes.run import RECIPES, SMOKE
-from recipes.settings import Child, DataFacts, Settings, override
+from recipes.settings import Child, Settings, override
 
-SETTINGS = Settings("lra_listops", DataFacts("expressions", "generated"))
+SETTINGS = Settings("lra_listops")
 
 
 @pytest.mark.parametrize(
@@ -18,6 +20,7 @@ SETTINGS = Settings("lra_listops", DataFacts("expressions", "generated"))
         ("train.clip_norm=None", ("train", "clip_norm"), None),
         ("train.validate_every=50", ("train", "validate_every"), 50),
         ("model.readout=last", ("model", "readout"), "last"),
+        ("model.readout=None", ("model", "readout"), None),
         ("model.bidirectional=True", ("model", "bidirectional"), True),
         ("children=n8_bt,n4", ("children",), (Child(8, "bt"), Child(4, "skew_hippo"))),
     ],
@@ -44,7 +47,8 @@ def test_override_leaves_the_original_alone():
         ("epochs=3", "pretrain.epochs, train.epochs.*Received: 'epochs'"),
         ("xyzzy=3", "Unknown setting.*seed.*Received: 'xyzzy'"),
         ("model=3", "Unknown setting.*Received: 'model'"),
-        ("data.source=me", "Unknown setting.*Received: 'data.source'"),
+        ("task=lra_text", "Unknown setting.*Received: 'task'"),
+        ("size=base", "Unknown setting.*Received: 'size'"),
         ("seed", "Expected key=value. Received: 'seed'"),
         ("seed=1.5", "seed of type int. Received: '1.5'"),
         ("model.bidirectional=1", "of type bool. Received: '1'"),
@@ -62,11 +66,26 @@ def test_child_refuses_an_unknown_start():
         Child(16, "random")
 
 
+def test_settings_refuse_an_unknown_size():
+    with pytest.raises(ValueError, match="Received: 'huge'"):
+        Settings("lra_listops", size="huge")
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes(name):
     module = importlib.import_module(f"recipes.{name}")
     settings = module.settings
-    assert settings.task == name and all(word in module.__doc__ for word in ("Paper:", "Command:"))
-    assert {f"{name}_n64", f"{name}_n16_bt", f"{name}_n16"} <= set(settings.models)
+    assert settings.recipe == name
+    for word in ("Paper:", "Task:", f"Command:  python -m recipes.run --recipe={name} ", "Score:"):
+        assert word in module.__doc__
+    assert {settings.parent, f"{name}_n16_bt", f"{name}_n16"} <= set(settings.models)
     assert {"bt", "skew_hippo"} == {child.start for child in settings.children}
     assert override(settings, SMOKE).parent == f"{name}_n6"
+
+
+def test_every_recipe_is_known():
+    files = {path.stem for path in Path(recipes.__file__).parent.glob("*.py")}
+    found = {
+        name for name in files if hasattr(importlib.import_module(f"recipes.{name}"), "settings")
+    }
+    assert found == set(RECIPES)

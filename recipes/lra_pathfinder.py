@@ -1,0 +1,25 @@
+"""Pathfinder of Long Range Arena: are two markers joined? 32 x 32 pixels, 1,024 steps.
+
+Paper:    Ezoe and Sato, arXiv 2402.15993: pretrain a model with a large state size, reduce its
+          layers by balanced truncation, train the small models.
+Task:     Tay et al., arXiv 2011.04006
+Command:  python -m recipes.run --recipe=lra_pathfinder --stage=all
+Cost:     minutes on two CPU cores, per model: in the cards of zoo/lra_pathfinder_n*
+Score:    accuracy on 20,000 test images: in the same cards
+"""
+
+import dataclasses
+
+from recipes.settings import Child, ModelSettings, Settings, TrainingSettings
+
+_pretrain = TrainingSettings(epochs=4, batch_size=50, learning_rate=4e-3, weight_decay=0.05)
+_train = dataclasses.replace(_pretrain, epochs=2)
+
+settings = Settings(
+    task="lra_pathfinder",
+    state_size=64,
+    children=(Child(16, "bt"), Child(8, "bt"), Child(16, "skew_hippo")),
+    model=ModelSettings(features=64, num_blocks=4, bidirectional=True),
+    pretrain=_pretrain,
+    train=_train,
+)

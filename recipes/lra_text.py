@@ -1,0 +1,27 @@
+"""Text of Long Range Arena: film reviews byte by byte, up to 4,096 steps, two classes.
+
+Paper:    Ezoe and Sato, arXiv 2402.15993: pretrain a model with a large state size, reduce its
+          layers by balanced truncation, train the small models.
+Task:     Tay et al., arXiv 2011.04006
+Command:  python -m recipes.run --recipe=lra_text --stage=all --data_dir=...
+Cost:     minutes on two CPU cores, per model: in the cards of zoo/lra_text_n*
+Score:    accuracy on 25,000 test reviews: in the same cards
+"""
+
+import dataclasses
+
+from recipes.settings import Child, ModelSettings, Settings, TrainingSettings
+
+_pretrain = TrainingSettings(epochs=8, batch_size=32, learning_rate=4e-3, weight_decay=0.05)
+_train = dataclasses.replace(_pretrain, epochs=3)
+
+settings = Settings(
+    task="lra_text",
+    state_size=128,
+    children=tuple(
+        Child(size, start) for size in (64, 32, 16, 8) for start in ("bt", "skew_hippo")
+    ),
+    model=ModelSettings(features=64, num_blocks=4, bidirectional=True, dropout=0.1),
+    pretrain=_pretrain,
+    train=_train,
+)
