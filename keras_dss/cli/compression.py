@@ -5,13 +5,14 @@ import datetime
 import shlex
 
 import keras
+import numpy as np
 from rich import box
 from rich.table import Table
 
 from keras_dss import zoo
 from keras_dss.cli import scoring, training
 from keras_dss.cli.console import print_table
-from keras_dss.cli.evaluate import accuracy_cells
+from keras_dss.cli.evaluate import baseline_cells, metric_cells, metric_names
 from keras_dss.cli.files import replacing, write_json
 from keras_dss.cli.hardware import hardware
 from keras_dss.cli.progress import clock
@@ -19,6 +20,7 @@ from keras_dss.compression import compress_model
 from keras_dss.compression.ranks import resolve_ranks
 from keras_dss.compression.rebuild import find_dss_layers
 from keras_dss.datasets import Batches
+from keras_dss.scoring import are_probabilities, say, score
 
 SEQUENCES_PER_SECOND = 200  # of training data to have for every second of training
 CALIBRATION_BATCH = 8
@@ -95,9 +97,8 @@ class Compression:
         batches = scoring.evaluation_batches(*splits["test"])
         total = len(splits["test"][0])
         with self.stages.stage(f"evaluate {name}", f"Evaluating {TITLES[name]}", total) as bar:
-            found = scoring.score(self.models[name], batches, bar.advance)
-            self.test[name] = scoring.metrics(found)
-            bar.result = say_accuracy(self.test[name])
+            self.test[name] = score(self.models[name], batches, self.data.kind, bar.advance)
+            bar.result = say(self.test[name])
 
     def _reduce(self, splits):
         calibration, total = None, None
@@ -127,7 +128,8 @@ class Compression:
         values, minutes = self.values, self.values.train_minutes
         validation = scoring.evaluation_batches(*splits["validation"])
         twin = _copy(self.models["reduced"])  # compiled; the model that is saved is not
-        logits = not scoring.are_probabilities(twin.predict_on_batch(validation[0][0]))
+        classes = self.data.kind != "regression"
+        logits = not (classes and are_probabilities(twin.predict_on_batch(validation[0][0])))
         with self.stages.stage("train", "Training", 60.0 * minutes) as bar:
 
             def report(seconds, result, loss):
@@ -139,7 +141,7 @@ class Compression:
                 )
 
             def validated(row):
-                self.stages.say(f"  validation {say_accuracy(row)} after {row['step']:,} steps")
+                self.stages.say(f"  validation {say(row)} after {row['step']:,} steps")
 
             result = training.train(
                 twin,
@@ -149,6 +151,7 @@ class Compression:
                 learning_rate=values.learning_rate,
                 batch_size=values.batch_size,
                 seed=values.seed,
+                kind=self.data.kind,
                 logits=logits,
                 report=report,
                 phase=lambda text: bar.show(0.0, text),
@@ -166,28 +169,29 @@ class Compression:
         with self.stages.stage("time", "Timing", total) as bar:
             self.milliseconds = scoring.milliseconds(self.models, batch, bar.advance)
         self.timing = {
-            "sequences": len(batch), "length": batch.shape[1], "calls": scoring.TIMED_CALLS,
+            "sequences": len(batch), "length": steps_of(batch), "calls": scoring.TIMED_CALLS,
             "statistic": "quartiles over calls of the time of a call, by the sequences in it",
         }  # fmt: skip
 
     def table(self):
         """The models beside each other."""
         test = f"{next(iter(self.test.values()))['total']:,} test sequences" if self.test else ""
-        title = f"{self.source.name}, rank {self.rank}{test and ': accuracy on '}{test}"
+        title = f"{self.source.name}, rank {self.rank}{test and ', on '}{test}"
         table = Table(box=box.SIMPLE_HEAD, title=title)
-        for name in ("model", "accuracy", "correct", "parameters", "states", "ms per sequence"):
-            table.add_column(name, justify="left" if name == "model" else "right")
+        metrics = metric_names(next(iter(self.test.values()))) if self.test else []
+        for name in ("model", *metrics, "parameters", "states", "ms per sequence"):
+            table.add_column(name.replace("_", " "), justify="left" if name == "model" else "right")
         for name, model in self.models.items():
             test, ms = self.test.get(name), self.milliseconds.get(name)
             table.add_row(
                 TITLES[name],
-                *(accuracy_cells(test)[:2] if test else ("", "")),
+                *(metric_cells(test)[:-1] if test else ()),
                 f"{model.count_params():,}",
                 f"{zoo.count_states(model):,}",
                 "{1:.2f} ({0:.2f} to {2:.2f})".format(*ms) if ms else "",
             )
         for name, value in self._baselines().items():
-            table.add_row(f"baseline: {name}", f"{value:.2%}")
+            table.add_row(f"baseline: {name}", *baseline_cells(name, value, metrics))
         if self.timing:
             sequences, length, calls, _ = self.timing.values()
             table.caption = (
@@ -197,17 +201,16 @@ class Compression:
         return table
 
     def _baselines(self):
-        """Accuracies of the card that take no model."""
-        found = self.source.card["baselines"] if self.source.card and self.test else {}
-        return {name: value for name, value in found.items() if 0.0 <= value <= 1.0}
+        """What the card says of answers that take no model."""
+        return self.source.card["baselines"] if self.source.card and self.test else {}
 
     def notes(self):
         """What the tables do not say, in sentences."""
         card, result = self.source.card, self.training
         if not self.data:
             yield "No accuracy was measured: --task names the task of a file."
-        elif card and "correct" in card["metrics"]["test"]:
-            yield f"The card of {self.source.name} says {say_accuracy(card['metrics']['test'])}."
+        elif card:
+            yield f"The card of {self.source.name} says {say(card['metrics']['test'])}."
         if result is None:
             return
         if result.diverged:
@@ -216,7 +219,7 @@ class Compression:
                 f"try a --learning_rate below {self.values.learning_rate:g}."
             )
         rows = {row["step"]: row for row in reversed(result.history)}
-        chosen = say_accuracy(rows[result.best_step])
+        chosen = say(rows[result.best_step])
         if result.best_step:
             yield f"Validation chose the weights after {result.best_step:,} steps: {chosen}."
         else:
@@ -265,13 +268,9 @@ class Compression:
         }
 
 
-def say_accuracy(found):
-    """Returns metrics in words.
-
-    >>> say_accuracy({"accuracy": 0.5, "correct": 1000, "total": 2000})
-    '50.00% (1,000 of 2,000)'
-    """
-    return f"{found['accuracy']:.2%} ({found['correct']:,} of {found['total']:,})"
+def steps_of(batch):
+    """Steps of a batch of tokens (B, L) or (B, 2, L), or of numbers (B, L, C)."""
+    return batch.shape[-1] if np.issubdtype(batch.dtype, np.integer) else batch.shape[1]
 
 
 def _copy(model, weights=None):

@@ -61,39 +61,66 @@ def run(arguments, values):
                 f"expected the task of a file: --task={'|'.join(sources.tasks())} Received: none"
             )
         model = source.load()
-    from keras_dss.cli import scoring
+    from keras_dss.cli.scoring import evaluation_batches
+    from keras_dss.scoring import score
 
     data = sources.Data(task, values.data_dir)
     data.check_model(model)
     with stages.stage("data", f"Reading {values.split} data") as bar:
         x, y = data.load(values.split, values.examples)
-        bar.result = f"{len(x):,} sequences, {data.origin}"
+        bar.result = f"{len(x):,} sequences. {data.origin}"
     with stages.stage("evaluate", f"Evaluating on {values.split}", len(x)) as bar:
-        found = scoring.score(model, scoring.evaluation_batches(x, y), bar.advance)
+        found = score(model, evaluation_batches(x, y), data.kind, bar.advance)
     out = console()
     out.print()
-    print_table(out, _table(source, values.split, scoring.metrics(found)))
+    print_table(out, _table(source, values.split, found))
 
 
 def _table(source, split, found):
     table = Table(box=box.SIMPLE_HEAD, title=f"{source.name} on {split}")
-    for name in ("", "accuracy", "correct", "examples"):
-        table.add_column(name, justify="right" if name else "left")
-    table.add_row("measured now", *accuracy_cells(found))
+    names = metric_names(found)
+    for name in ("", *names, "examples"):
+        table.add_column(name.replace("_", " "), justify="right" if name else "left")
+    table.add_row("measured now", *metric_cells(found))
     card = source.card or {"metrics": {}, "baselines": {}}
     published = card["metrics"].get(split)
-    if published and "correct" in published:
-        table.add_row("its card", *accuracy_cells(published))
+    if published and set(names) <= set(published):
+        table.add_row("its card", *metric_cells(published))
         if published["total"] == found["total"]:
-            difference = found["correct"] - published["correct"]
-            points = f"{100.0 * (found['accuracy'] - published['accuracy']):+.2f}"
-            table.add_row("difference", f"{points} points", f"{difference:+,}")
+            table.add_row("difference", *_differences(found, published, names))
     for name, value in card["baselines"].items():
-        if 0.0 <= value <= 1.0:
-            table.add_row(f"baseline: {name}", f"{value:.2%}")
+        table.add_row(f"baseline: {name}", *baseline_cells(name, value, names))
     return table
 
 
-def accuracy_cells(found):
-    """Accuracy, correct and total of metrics, as cells of a table."""
-    return f"{found['accuracy']:.2%}", f"{found['correct']:,}", f"{found['total']:,}"
+def metric_names(found):
+    """The metrics of a score that tables show, the one that counts first."""
+    order = ("bits_per_character", "accuracy", "correct", "mse", "mae")
+    return [name for name in order if name in found]
+
+
+def metric_cells(found):
+    """The metrics of a score, and the number of examples, as cells of a table."""
+    return *(_cell(name, found[name]) for name in metric_names(found)), f"{found['total']:,}"
+
+
+def _cell(name, value, sign=""):
+    if name == "accuracy":
+        return f"{value:{sign}.2%}"
+    return f"{value:{sign},}" if isinstance(value, int) else f"{value:{sign}.4f}"
+
+
+def _differences(found, published, names):
+    for name in names:
+        difference = found[name] - published[name]
+        yield (
+            f"{100.0 * difference:+.2f} points"
+            if name == "accuracy"
+            else _cell(name, difference, "+")
+        )
+
+
+def baseline_cells(name, value, names):
+    """A baseline under the metric that it is one of: `..._mse`, else the accuracy."""
+    metric = "mse" if name.endswith("_mse") else "accuracy"
+    return [_cell(metric, value) if metric == column else "" for column in names]

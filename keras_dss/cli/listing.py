@@ -11,9 +11,9 @@ ARGUMENTS = ()
 FLAGS = "[--task=TASK]"
 SUMMARY = "The published models, one a line."
 DETAILS = (
-    "States are the complex modes of all features, directions and layers. The accuracy is that of "
-    "the model's card, on the whole test split; beside it stands the accuracy of always answering "
-    "the commonest class."
+    "States are the complex modes of all features, directions and layers. The scores are those of "
+    "the models' cards, on whole test splits; beside them stands what takes no model: always "
+    "answering the commonest class, or repeating the last value."
 )
 EXAMPLES = ("keras-dss list",)
 
@@ -41,7 +41,7 @@ def run(arguments, values):
             )
         rows = [row for row in rows if row["task"] == values.task]
     table = Table(box=box.SIMPLE_HEAD)
-    for name in ("task", "name", "states", "parameters", "size", "test accuracy", "majority",
+    for name in ("task", "name", "states", "parameters", "size", "test", "baseline",
                  "reduced from", "version"):  # fmt: skip
         right = name not in ("task", "name", "reduced from")
         table.add_column(name, justify="right" if right else "left", no_wrap=name == "name")
@@ -51,13 +51,11 @@ def run(arguments, values):
 
 
 def _cells(row):
+    from keras_dss.zoo.table import say_baseline, say_score
+
     size = f"{row['bytes'] / 1024:,.0f} KiB"
     return (
         row["task"], row["name"], f"{row['states']:,}", f"{row['parameters']:,}", size,
-        _percent(row["test_accuracy"]), _percent(row["majority"]),
+        say_score(row), say_baseline(row),
         row["parent"] or "", str(row["version"]),
     )  # fmt: skip
-
-
-def _percent(value):
-    return "" if value is None else f"{value:.2%}"

@@ -73,7 +73,7 @@ def tasks():
 
     found = (module.name for module in pkgutil.iter_modules(datasets.__path__))
     modules = {name: importlib.import_module(f"keras_dss.datasets.{name}") for name in found}
-    return [name for name, module in modules.items() if hasattr(module, "SPLITS")]
+    return [name for name, module in modules.items() if hasattr(module, "KIND")]
 
 
 class Data:
@@ -97,31 +97,57 @@ class Data:
         return x[:examples], y[:examples]
 
     @property
+    def kind(self):
+        """The kind of task, see `keras_dss.scoring`."""
+        return self.module.KIND
+
+    @property
     def origin(self):
         """Where the arrays come from, in words."""
-        find = getattr(self.module, "find_official", None)
-        folder = find(self.data_dir) if find else self.data_dir
-        if folder:
-            return f"files in {folder}"
-        return "generated, seed 0" if find else "the original files"
+        return self.module.provenance(self.data_dir).source
 
     def check_model(self, model):
         """Raises `ValueError` unless the model takes this data and has an output for each class."""
-        classes, vocabulary = self.module.NUM_CLASSES, self.module.VOCABULARY_SIZE
-        expected = "tokens (batch, length)" if vocabulary else "numbers (batch, length, channels)"
-        outputs, inputs = model.output_shape, model.input_shape
+        inputs, outputs = model.input_shape, model.output_shape
         single = isinstance(inputs, tuple) and isinstance(outputs, tuple)
-        if (
-            not single
-            or len(inputs) != (2 if vocabulary else 3)
-            or inputs[1] is not None
-            and inputs[1] < self.module.MAX_LENGTH
-            or outputs[-1] != classes
-        ):
+        takes, gives = self._shapes()
+        if not single or not _fits(inputs, takes) or not _fits(outputs, gives):
             raise ValueError(
-                f"expected a model from {expected} to {classes} classes for the task "
+                f"expected a model from {_say(takes)} to {_say(gives)} for the task "
                 f"{self.task}. Received: a model from {inputs} to {outputs}"
             )
+
+    def _shapes(self):
+        """Shapes of inputs and outputs; the length is a lower bound."""
+        module, length = self.module, AtLeast(self.module.MAX_LENGTH)
+        tokens = module.VOCABULARY_SIZE is not None
+        if self.kind == "pairs":
+            return (None, 2, length), (None, module.NUM_CLASSES)
+        if self.kind == "language":
+            return (None, length), (None, length, module.VOCABULARY_SIZE)
+        if self.kind == "regression":
+            outputs = (None, module.HORIZON, module.NUM_OUTPUTS)
+            return (None, length, module.CHANNELS), outputs
+        inputs = (None, length) if tokens else (None, length, module.CHANNELS)
+        return inputs, (None, module.NUM_CLASSES)
+
+
+class AtLeast(int):
+    """A dimension that may be larger, or unknown."""
+
+
+def _fits(shape, expected):
+    def fits(size, wanted):
+        if isinstance(wanted, AtLeast):
+            return size is None or size >= wanted
+        return wanted is None or size == wanted
+
+    return len(shape) == len(expected) and all(map(fits, shape, expected))
+
+
+def _say(shape):
+    words = ["length" if isinstance(n, AtLeast) else str(n) for n in shape[1:]]
+    return f"(batch, {', '.join(words)})"
 
 
 def check_data_dir(folder):

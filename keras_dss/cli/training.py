@@ -4,12 +4,12 @@ import dataclasses
 import math
 import time
 
-import keras
 import numpy as np
 
-from keras_dss.cli.scoring import length_boundaries, metrics, score
+from keras_dss.cli.scoring import length_boundaries
 from keras_dss.datasets import Batches
 from keras_dss.optimizers import DSSAdamW
+from keras_dss.scoring import make_loss, rank, score
 
 WARMUP = 0.05  # of the time
 VALIDATION_SHARE = 0.2  # of the time, at most, unless one validation takes more
@@ -41,20 +41,22 @@ def learning_rate_at(fraction, peak):
 
 
 def train(
-    model, data, validation, minutes, *, learning_rate, batch_size, seed, logits=True,
+    model, data, validation, minutes, *, learning_rate, batch_size, seed,
+    kind="classification", logits=True,
     report=lambda seconds, result, loss: None, validated=lambda row: None,
     phase=lambda text: None,
 ):  # fmt: skip
-    """Trains a classifier in place, and leaves it with the weights that validated best.
+    """Trains a model in place, and leaves it with the weights that validated best.
 
     The weights from before the training count among them. Compiling takes no part of the time,
     validating does.
 
     Args:
-        model: a classifier. data: arrays `(x, y)`. validation: batches, gone through repeatedly.
+        model: the model. data: arrays `(x, y)`. validation: batches, gone through repeatedly.
         minutes: how long, the last validation included.
         learning_rate: the largest one; see `learning_rate_at`.
         batch_size, seed: of the training batches.
+        kind: of the task, see `keras_dss.scoring`.
         logits: whether the model gives logits rather than probabilities.
         report: called after each step. validated: called with each new row of the history.
         phase: called with a word for what is done before the first step.
@@ -62,7 +64,7 @@ def train(
     Returns:
         A `Result`.
     """
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
+    loss = make_loss(kind, logits=logits)
     optimizer = DSSAdamW(
         0.0,
         weight_decay=0.05,
@@ -79,11 +81,11 @@ def train(
 
     def validate(fraction):
         nonlocal best
-        found = score(model, validation)
-        row = {"step": result.steps, "fraction": fraction, **metrics(found)}
+        found = score(model, validation, kind)
+        row = {"step": result.steps, "fraction": fraction, **found}
         result.history.append(row)
-        if best is None or (found[0], -found[2]) > best[0]:
-            best = ((found[0], -found[2]), model.get_weights())
+        if best is None or rank(found) > best[0]:
+            best = (rank(found), model.get_weights())
             result.best_step = result.steps
         validated(row)
 

@@ -1,12 +1,13 @@
 """The table of published models, as rows and as Markdown."""
 
+from keras_dss.scoring import say
 from keras_dss.zoo.catalogue import card
 from keras_dss.zoo.storage import names
 
 BEGIN, END = "<!-- zoo -->", "<!-- /zoo -->"
 
 _COLUMNS = (
-    "model", "test", "majority", "states", "parameters", "weights", "reduced from", "version",
+    "model", "test", "baseline", "states", "parameters", "weights", "reduced from", "version",
 )  # fmt: skip
 
 
@@ -14,7 +15,8 @@ def table(root=None):
     """Returns the published models as a list of dicts, sorted by name.
 
     Keys: task, name, states, parameters, bytes, test_accuracy (None for a regressor), chance,
-    majority (None where the card has none), test (dict of all test metrics), parent, version.
+    majority (None where the card has none), test (dict of all test metrics), baselines (dict),
+    parent, version.
 
     Args:
         root: folder of the published models; `zoo.root()` if None.
@@ -39,23 +41,33 @@ def _row(card):
         "chance": card["baselines"].get("chance"),
         "majority": card["baselines"].get("majority"),
         "test": card["metrics"]["test"],
+        "baselines": card["baselines"],
         "parent": card["parent"],
         "version": card["version"],
     }
 
 
-def _score(test):
-    if "accuracy" in test:
-        return f"{test['accuracy']:.2%} ({test['correct']:,} of {test['total']:,})"
+def say_score(row):
+    """Returns the test metrics of a row in words."""
+    test = row["test"]
+    if "mse" in test or "accuracy" in test:
+        return say(test)
     return ", ".join(f"{key} {test[key]:.4g}" for key in sorted(test) if key != "total")
 
 
+def say_baseline(row):
+    """Returns what takes no model: the commonest class, or the last value repeated; or nothing."""
+    if row["majority"] is not None:
+        return f"{row['majority']:.2%}"
+    repeated = row["baselines"].get("repeat_last_mse")
+    return "" if repeated is None else f"MSE {repeated:.4f}"
+
+
 def _cells(row):
-    majority = row["majority"]
     return (
         f"`{row['name']}`",
-        _score(row["test"]),
-        "" if majority is None else f"{majority:.2%}",
+        say_score(row),
+        say_baseline(row),
         f"{row['states']:,}",
         f"{row['parameters']:,}",
         f"{row['bytes'] / 1024:,.0f} KiB",
