@@ -33,7 +33,8 @@ class TfIdf:
     def __init__(self, texts):
         papers = [set(WORD.findall(text.lower())) for text in set(texts)]
         found = Counter(word for words in papers for word in words)
-        used = [w for w, n in found.items() if FEWEST <= n <= max(FEWEST, MOST * len(papers))]
+        most = max(FEWEST, MOST * len(papers))
+        used = sorted(word for word, count in found.items() if FEWEST <= count <= most)
         self.columns = {word: column for column, word in enumerate(used)}
         self.idf = 1 + np.log((1 + len(papers)) / (1 + np.array([found[word] for word in used])))
 
