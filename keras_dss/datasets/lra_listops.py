@@ -25,7 +25,7 @@ from keras_dss.datasets.listops_text import (
     evaluate,
 )
 from keras_dss.datasets.paths import cache_folder, check_split, data_folder, replacing
-from keras_dss.datasets.provenance import Provenance
+from keras_dss.datasets.provenance import Provenance, file_sha256
 
 __all__ = [
     "KIND",
@@ -130,8 +130,12 @@ def load(
 
 def provenance(data_dir=None):
     """Returns the `Provenance` of what `load` reads or generates, for a model's card."""
-    if find_official(data_dir):
-        source = f"The official files {', '.join(_OFFICIAL.values())} of Long Range Arena."
+    folder = find_official(data_dir)
+    if folder:
+        source = (
+            f"Files {', '.join(_OFFICIAL.values())} in the layout of Long Range Arena; SHA-256 of "
+            f"{_OFFICIAL['train']}: {file_sha256(folder / _OFFICIAL['train'])}."
+        )
         defects = ()
     else:
         source = (

@@ -218,8 +218,12 @@ def test_learning_rate_over_the_time():
     assert np.all(np.diff(rates[: peak + 1]) > 0) and np.all(np.diff(rates[peak:]) < 0)
 
 
+def found(correct, loss):
+    return {"accuracy": correct / 16, "correct": correct, "total": 16, "loss": loss}
+
+
 def test_best_weights_are_kept(place, monkeypatch, steady_clock):
-    scores = iter([(5, 16, 1.0), (3, 16, 0.1), *[(5, 16, 2.0)] * 50])
+    scores = iter([found(5, 1.0), found(3, 0.1), *[found(5, 2.0)] * 50])
     monkeypatch.setattr(training, "score", lambda *_: next(scores))
     model, before, result = train(place)
     assert result.steps > 0 and result.best_step == 0
@@ -228,7 +232,7 @@ def test_best_weights_are_kept(place, monkeypatch, steady_clock):
 
 
 def test_better_weights_replace_them(place, monkeypatch, steady_clock):
-    scores = iter([(5, 16, 1.0), *[(6, 16, 1.0)] * 50])
+    scores = iter([found(5, 1.0), *[found(6, 1.0)] * 50])
     monkeypatch.setattr(training, "score", lambda *_: next(scores))
     model, before, result = train(place)
     assert 0 < result.best_step <= result.steps
