@@ -13,6 +13,8 @@ def register(tensorflow_datasets=None):
     from keras_dss.datasets.tfds_builders.fsdd import fsdd_dataset_builder  # noqa: F401
     from keras_dss.datasets.tfds_builders.lra_image import lra_image_dataset_builder  # noqa: F401
     from keras_dss.datasets.tfds_builders.lra_listops import lra_listops_dataset_builder  # noqa: F401
+    from keras_dss.datasets.tfds_builders.lra_pathfinder import lra_pathfinder_dataset_builder  # noqa: F401
+    from keras_dss.datasets.tfds_builders.lra_pathx import lra_pathx_dataset_builder  # noqa: F401
     from keras_dss.datasets.tfds_builders.lra_retrieval import lra_retrieval_dataset_builder  # noqa: F401
     from keras_dss.datasets.tfds_builders.lra_text import lra_text_dataset_builder  # noqa: F401
     from keras_dss.datasets.tfds_builders.scisumm import scisumm_dataset_builder  # noqa: F401

@@ -1,0 +1,217 @@
+"""Pathfinder images on disk: drawn by several processes, or converted from an official copy.
+
+A split is a folder with the files x.npy, uint8 (n, size^2), and y.npy, uint8 (n,). It is written
+under a temporary name and renamed when it is whole, and read as a memory map.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from keras_dss.datasets import pathfinder_official, pathfinder_worker
+from keras_dss.datasets.pathfinder_generator import GENERATOR_VERSION, generate_chunk
+from keras_dss.datasets.pathfinder_settings import SETTINGS
+from keras_dss.datasets.paths import cache_folder, check_split, data_folder
+from keras_dss.datasets.provenance import Provenance
+
+SPLITS = {"train": 160_000, "validation": 20_000, "test": 20_000}
+SMALL = 2**26  # bytes of an official copy that is not worth a converted one
+
+
+def load(
+    task, size, split, data_dir, examples=None, cache_dir=None, seed=0, workers=None, progress=True
+):
+    """Returns x, uint8 (n, size^2), and y, uint8 (n,), of a split of the task of that name."""
+    split = check_split(split, SPLITS)
+    if workers is None:
+        known = getattr(os, "sched_getaffinity", None)
+        workers = len(known(0)) if known else os.cpu_count() or 1
+    if workers < 1 or seed < 0:
+        raise ValueError(
+            "`workers` must be at least 1, and `seed` not negative. "
+            f"Received: workers={workers}, seed={seed}"
+        )
+    cache = cache_folder(cache_dir)
+    folder = pathfinder_official.find(data_folder(data_dir), size)
+    if folder is None:
+        return _load_generated(task, size, split, examples, cache, seed, workers, progress)
+
+    paths, labels = pathfinder_official.read_metadata(folder)
+    rows = pathfinder_official.split_rows(len(labels))[split]
+    if examples is not None and not 0 <= examples <= len(rows):
+        raise ValueError(
+            f"`examples` must be between 0 and {len(rows)}, the size of split {split!r} in "
+            f"{folder}. Received: {examples}"
+        )
+    y = labels[rows]
+    if len(labels) * size**2 <= SMALL:
+        x = np.empty((len(rows), size**2), np.uint8)
+        pathfinder_official.read_images([paths[row] for row in rows], size, x, workers)
+        return x[:examples], y[:examples]
+    known = hashlib.sha256(str(folder.resolve()).encode() + labels.tobytes())
+    known.update("\n".join(map(str, paths)).encode())
+    target = cache / f"{task}-official-{known.hexdigest()[:12]}-{split}-{len(rows)}"
+    if not target.exists():
+        with new_folder(target) as temporary, _progress(progress, len(rows), "Reading") as advance:
+            x = _create(temporary / "x.npy", (len(rows), size**2))
+            chosen = [paths[row] for row in rows]
+            pathfinder_official.read_images(chosen, size, x, workers, advance)
+            x.flush()
+            np.save(temporary / "y.npy", y)
+    return _open(target, examples)
+
+
+def _load_generated(task, size, split, examples, cache, seed, workers, progress):
+    total = SPLITS[split]
+    examples = total if examples is None else examples
+    if not 0 <= examples <= total:
+        raise ValueError(
+            f"`examples` must be between 0 and {total}, the size of split {split!r}. "
+            f"Received: {examples}"
+        )
+    number = list(SPLITS).index(split)
+    name = f"{task}-v{GENERATOR_VERSION}-seed{seed}-{split}"
+    for count in (total, examples):
+        if (cache / f"{name}-{count}").exists():
+            return _open(cache / f"{name}-{count}", examples)
+    if examples <= SETTINGS[size].chunk:
+        images, labels = generate_chunk(SETTINGS[size], seed, number, 0)
+        return images.reshape(len(images), -1)[:examples], labels[:examples]
+    target = cache / f"{name}-{examples}"
+    with new_folder(target) as temporary, _progress(progress, examples, "Drawing") as advance:
+        generate(temporary, size, seed, number, examples, workers, advance)
+    return _open(target, examples)
+
+
+def generate(folder, size, seed, split, examples, workers, advance):
+    """Draws the files x.npy and y.npy into an existing folder, in `workers` processes.
+
+    The images follow from the seed and the number of the split, whatever `workers` and `examples`.
+
+    Args:
+        advance: function called with the number of images done since the last call.
+
+    Raises:
+        RuntimeError: if a process fails.
+    """
+    paths = [folder / "x.npy", folder / "y.npy"]
+    _create(paths[0], (examples, size**2))
+    _create(paths[1], (examples,))
+    workers = min(workers, -(-examples // SETTINGS[size].chunk))
+    arguments = [sys.executable, "-P", pathfinder_worker.__file__, size, seed, split]
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    reading, writing = os.pipe()
+    processes, done = [], 0
+    with open(reading) as lines, open(writing, "w") as pipe, tempfile.TemporaryFile() as errors:
+        try:
+            for worker in range(workers):
+                processes.append(
+                    subprocess.Popen(
+                        [str(value) for value in (*arguments, worker, workers, *paths)],
+                        stdin=subprocess.DEVNULL,
+                        stdout=pipe,
+                        stderr=errors,
+                        env={**os.environ, **threads},
+                    )
+                )
+            pipe.close()
+            for line in lines:  # ends when the last process does
+                advance(int(line))
+                done += int(line)
+                if any(process.poll() for process in processes):
+                    break
+        finally:
+            if done < examples:
+                for process in processes:
+                    process.kill()
+            failed = any([process.wait() for process in processes])
+        if failed or done < examples:
+            errors.seek(0)
+            message = errors.read().decode(errors="replace")
+            raise RuntimeError(f"Drawing Pathfinder images failed: {message}")
+
+
+@contextlib.contextmanager
+def new_folder(path):
+    """Gives a temporary folder beside `path`; on success it is renamed to `path`.
+
+    If `path` has come into being meanwhile, that one stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        try:
+            temporary.rename(path)
+        except OSError:
+            if not path.exists():
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _create(path, shape):
+    return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+
+
+def _open(folder, examples):
+    x = np.load(folder / "x.npy", mmap_mode="r")
+    return x[:examples], np.load(folder / "y.npy")[:examples]
+
+
+@contextlib.contextmanager
+def _progress(shown, total, what):
+    """Gives a function that advances a progress bar, which shows on a terminal alone."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not (shown and console.is_terminal)
+    ) as bar:
+        task = bar.add_task(f"{what} Pathfinder images", total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+def encode(raw, size, mean, deviation):
+    """Returns images, uint8 (n, size, size), as float32 (n, size^2, 1)."""
+    raw = np.asarray(raw)
+    if raw.shape[1:] != (size, size) or raw.dtype != np.uint8:
+        raise ValueError(
+            f"Expected uint8 images (n, {size}, {size}). Received: {raw.dtype} {raw.shape}"
+        )
+    pixels = raw.reshape(len(raw), size**2, 1).astype(np.float32)
+    pixels -= np.float32(mean)
+    pixels /= np.float32(deviation)
+    return pixels
+
+
+def provenance(size, data_dir, seed):
+    """Returns the `Provenance` of what `load` reads."""
+    description = (
+        f"Pathfinder of Long Range Arena (Tay et al., 2021; after Linsley et al., 2018), images of "
+        f"{size} x {size} pixels as standardised sequences: are two markers on the same dashed "
+        "contour? 160,000 images for training, 20,000 for validation, 20,000 for test."
+    )
+    folder = pathfinder_official.find(data_folder(data_dir), size)
+    if folder is None:
+        return Provenance(
+            description,
+            f"Drawn by the generator of keras_dss, version {GENERATOR_VERSION}, seed {seed}, with "
+            "the published settings; not the images of the official release.",
+        )
+    labels = pathfinder_official.read_metadata(folder)[1]
+    return Provenance(
+        description,
+        f"A copy {folder.name} in the official layout with {len(labels):,} images, divided "
+        "80 : 10 : 10 by a fixed permutation.",
+    )

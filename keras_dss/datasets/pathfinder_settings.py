@@ -1,0 +1,84 @@
+"""The published settings of Pathfinder, for images of 32 x 32 and of 128 x 128 pixels.
+
+Source: Tay et al., "Long Range Arena", 2021, arXiv 2011.04006. There the distractors of the larger
+images are 35 dashes over snakes of 14 / 3 in whole numbers: 8 snakes of 4 dashes.
+"""
+
+from dataclasses import dataclass
+
+SCALE = 2  # cells in a pixel, each way: for free space, and for anti-aliasing
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Lengths in pixels.
+
+    Attributes:
+        size: of the image, each way.
+        dash, thickness: of a dash.
+        margins: half of the gap between two dashes of a snake; one of these for each image.
+        continuity: the larger, the straighter.
+        contour_length, distractor_length: dashes of a contour, of a distractor.
+        distractors: how many.
+        seed_distance: between the origins of the two contours.
+        marker_radius: of the two discs.
+        contrast: brightness of the dashes against the markers, before anti-aliasing.
+        padding: border that stays empty.
+        clearance: smallest distance between two snakes, beyond twice the margin.
+        tolerance: by which the distances of the markers may differ between the classes.
+        chunk: images that share one stream of random numbers.
+    """
+
+    size: int
+    dash: float
+    thickness: float
+    margins: tuple[int, ...]
+    continuity: float
+    contour_length: int
+    distractor_length: int
+    distractors: int
+    seed_distance: float
+    marker_radius: float
+    contrast: float
+    padding: int
+    clearance: float
+    tolerance: float
+    chunk: int
+
+
+SETTINGS = {
+    32: Settings(
+        size=32,
+        dash=2,
+        thickness=0.5,
+        margins=(1,),
+        continuity=1.0,
+        contour_length=14,
+        distractor_length=4,
+        distractors=5,
+        seed_distance=7,
+        marker_radius=1.5,
+        contrast=1.5,
+        padding=1,
+        clearance=0.25,
+        tolerance=2.0,
+        chunk=500,
+    ),
+    128: Settings(
+        size=128,
+        dash=5,
+        thickness=1.5,
+        margins=(2, 3),
+        continuity=1.8,
+        contour_length=14,
+        distractor_length=4,
+        distractors=8,
+        seed_distance=20,
+        marker_radius=3,
+        contrast=0.9,
+        padding=1,
+        clearance=1.0,
+        tolerance=6.0,
+        chunk=50,
+    ),
+}

@@ -1,0 +1,123 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keras_dss import datasets
+from keras_dss.datasets import lra_pathfinder, lra_pathx, pathfinder_files
+
+PACKAGE = Path(datasets.__file__).parent.parent
+
+# A program that draws without importing the package, and with it Keras.
+PROGRAM = f"""
+import sys, types
+package = sys.modules["keras_dss"] = types.ModuleType("keras_dss")
+package.__path__ = [{str(PACKAGE)!r}]
+package = sys.modules["keras_dss.datasets"] = types.ModuleType("keras_dss.datasets")
+package.__path__ = [{str(PACKAGE / "datasets")!r}]
+from keras_dss.datasets import pathfinder_files
+pathfinder_files.load("t", 128, "train", None, 20_000, sys.argv[1], workers=2)
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_data(tmp_path, monkeypatch):
+    monkeypatch.delenv("KERAS_DSS_DATA_DIR", raising=False)
+    monkeypatch.setenv("KERAS_DSS_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("task", [lra_pathfinder, lra_pathx])
+def test_small_parts_are_drawn_at_once(task, tmp_path):
+    x, y = task.load("val", examples=6)
+    assert x.shape == (6, task.MAX_LENGTH, 1) and x.dtype == np.float32
+    assert y.shape == (6,) and y.dtype == np.uint8
+    images = x.raw.reshape(6, task.SIZE, task.SIZE)
+    np.testing.assert_array_equal(task.encode(images), np.asarray(x))
+    assert not (tmp_path / "cache").exists()
+
+
+def test_processes_draw_the_same_and_import_no_keras(tmp_path, monkeypatch):
+    for name in ("keras", "tensorflow", "jax", "torch"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('a worker imports a backend')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    expected = None
+    for workers in (1, 2):
+        cache = tmp_path / str(workers)
+        x, y = lra_pathx.load("test", examples=51, workers=workers, cache_dir=cache)
+        assert isinstance(x.raw, np.memmap) and not x.raw.flags.writeable
+        assert sorted(path.name for path in cache.iterdir()) == ["lra_pathx-v1-seed0-test-51"]
+        assert (x.raw.max(axis=1) >= 250).all()
+        if expected:
+            np.testing.assert_array_equal(x.raw, expected[0])
+            np.testing.assert_array_equal(y, expected[1])
+        expected = x.raw, y
+    small, labels = lra_pathx.load("test", examples=5)  # drawn here, a part of chunk 0
+    np.testing.assert_array_equal(small.raw, expected[0][:5])
+    np.testing.assert_array_equal(labels, expected[1][:5])
+
+    # What is there is mapped, not drawn again.
+    monkeypatch.setattr(pathfinder_files, "generate", None)
+    again, _ = lra_pathx.load("test", examples=51, cache_dir=tmp_path / "1")
+    np.testing.assert_array_equal(again.raw, expected[0])
+
+
+def test_a_failing_process_is_reported(tmp_path, monkeypatch):
+    (tmp_path / "numpy.py").write_text("raise ImportError('no numpy here')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(RuntimeError, match="failed: (.|\n)*no numpy here"):
+        lra_pathx.load("test", examples=51, workers=2)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
+    def interrupt(folder, *_):
+        np.save(folder / "x.npy", np.zeros(3))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pathfinder_files, "generate", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        lra_pathx.load("test", examples=51)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_killed_run_is_never_taken_for_whole(tmp_path):
+    cache = tmp_path / "cache"
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(cache)])
+    try:
+        deadline = time.monotonic() + 60
+        while not list(cache.glob(".t-*/y.npy")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.2)
+        assert process.poll() is None
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    finally:
+        process.kill()
+        process.wait()
+    assert [path for path in cache.iterdir() if not path.name.startswith(".")] == []
+    for child in children:  # they notice when they next report
+        os.kill(int(child), signal.SIGTERM)
+
+
+def test_errors(tmp_path):
+    with pytest.raises(ValueError, match="train, validation, test. Received: 'dev'"):
+        lra_pathfinder.load("dev")
+    with pytest.raises(ValueError, match="between 0 and 20000.*Received: 20001"):
+        lra_pathfinder.load("test", examples=20_001)
+    for wrong in ({"workers": 0}, {"seed": -1}):
+        with pytest.raises(ValueError, match="Received: workers="):
+            lra_pathfinder.load("test", examples=2, **wrong)
+    for task in (lra_pathfinder, lra_pathx):
+        for wrong in (np.zeros((2, 8, 8), np.uint8), np.zeros((2, task.SIZE, task.SIZE))):
+            with pytest.raises(ValueError, match=f"uint8 images .n, {task.SIZE}, .*Received: "):
+                task.encode(wrong)
+
+
+def test_provenance():
+    found = lra_pathx.provenance(seed=3)
+    assert "128 x 128" in found.description
+    assert "version 1, seed 3" in found.source and "not the images" in found.source
