@@ -110,10 +110,10 @@ def balanced_truncation(system, rank, *, horizon=None, controllability=None, sta
 
     def work(part):
         factors = factors_of(part)
-        u, sigma, v = decompose(*factors, vectors=2 * rank if rank < n else 0)
+        ut, sigma, vt = decompose(*factors, vectors=2 * rank if rank < n else 0)
         values[part, : sigma.shape[-1]] = sigma
         if rank < n:
-            matrices = _balanced_matrices(flat[part], factors, u, sigma, v)
+            matrices = _balanced_matrices(flat[part], factors, ut, sigma, vt)
             highest = (sigma > NEGLIGIBLE * sigma[:, :1]).sum(axis=-1).clip(max=2 * rank)
             found = modes_of(*matrices, highest, rank, need_stable[part])
             poles[part], order[part], condition[part] = found[0], *found[2:]
@@ -173,14 +173,18 @@ def _rounding(poles, residues, order, condition):
     return (moved * np.abs(residues) / np.maximum(1.0 - np.abs(poles), EPSILON) ** 2).sum(axis=-1)
 
 
-def _balanced_matrices(poles, factors, u, sigma, v):
+def _balanced_matrices(poles, factors, ut, sigma, vt):
     """Leading `A (B, m, m)`, `B (B, m)`, `C (B, 1, m)` of the balanced real system."""
     residues, left, _, right, _ = factors
-    sigma = sigma[:, : u.shape[-1]]
+    sigma = sigma[:, : ut.shape[1], None]
     root = np.sqrt(np.divide(1.0, sigma, out=np.zeros_like(sigma), where=sigma > 0.0))
-    rows = np.swapaxes(left @ (u * root[:, None, :]), -1, -2)  # (B, m, N)
-    columns = right @ (v * root[:, None, :])  # (B, N, m)
-    a = real_matmul(rows * (residues * poles)[:, None, :], columns)
-    b = np.einsum("bmn,bn->bm", rows, residues).real
-    c = real_matmul(residues[:, None, :], columns)
-    return a, b, c
+    rows = _real_times(ut * root, left.mT)  # (B, m, N)
+    columns = _real_times(vt * root, right.mT).mT  # (B, N, m)
+    rows = rows * residues[:, None, :]
+    a = real_matmul(rows * poles[:, None, :], columns)
+    return a, rows.sum(axis=-1).real, real_matmul(residues[:, None, :], columns)
+
+
+def _real_times(real, matrix):
+    """`real @ matrix` of a complex matrix as one real product."""
+    return (real @ np.ascontiguousarray(matrix).view(np.float64)).view(np.complex128)

@@ -44,50 +44,53 @@ def orthonormal_basis(poles, weights, *, continuous=False, tolerance=DROPPED):
     kappa = -2.0 * x if continuous else one_minus_square(poles)
     mirror = np.sqrt(kappa**2 + 4.0 * y**2)  # |1 - a^2|, or 2|a|
     # The two functions of a pair: the real and imaginary part of exp(i theta)/(1 - conj(a) z),
-    # with theta such that they are orthogonal; below, the squares of their norms.
+    # with theta such that they are orthogonal, over their norms; a real pole has only the first.
     if continuous:
         theta = 0.5 * np.arctan2(y, -x)
     else:
         theta = 0.5 * np.arctan2(2.0 * x * y, (1.0 - x) * (1.0 + x) + y**2)
-    cos, sin = np.cos(theta), np.sin(theta)
-    first = 0.5 * (mirror + kappa) / (kappa * mirror)
-    second = 2.0 * y**2 / ((mirror + kappa) * kappa * mirror)
+    first = np.sqrt(2.0 * kappa * mirror / (mirror + kappa))
+    second = np.zeros_like(y)
+    np.divide(first * (mirror + kappa), 2.0 * np.abs(y), out=second, where=y != 0.0)
+    even = first * np.cos(theta), first * np.sin(theta)
+    odd = second * np.sin(theta), -second * np.cos(theta)
+    factors = 0.5 * even[0], even[1] * y, 0.5 * odd[0], odd[1] * y
+    table = np.stack([poles, kappa, *factors], axis=-1)  # (B, N, 6), complex
 
     generator = np.ones_like(poles)
-    batch = np.arange(len(poles))
-    free = weights > 0.0
-    size = np.where(free, weights / kappa, 0.0)
+    count, modes = poles.shape
+    basis, used = np.zeros((count, 2 * modes, modes), complex), np.zeros((count, 2 * modes), bool)
+    batch = np.arange(count)
+    importance = weights / kappa
+    size = importance
     floor = tolerance * size.max(axis=-1)
-    columns, used = [], []
-    for _ in range(poles.shape[-1]):
+    for i in range(0, 2 * modes, 2):
         k = size.argmax(axis=-1)  # (B,)
         active = size[batch, k] > floor
         if not active.any():
+            basis, used = basis[:, :i], used[:, :i]
             break
-        a, ya, kappa_a, c, s, norm, norm2 = (
-            f[batch, k][:, None] for f in (poles, y, kappa, cos, sin, first, second)
-        )
-        real = ya == 0.0
+        a, kappa_a, *factors = table[batch, k].T[:, :, None]  # (B, 1)
+        real = a.imag == 0.0
         minus, plus = poles - a, poles - a.conj()  # (B, N)
         if continuous:
-            near, far, shift = -(poles + a.conj()), -(poles + a), ya
+            near, far, shift = -(poles + a.conj()), -(poles + a), 1.0
         else:
             near = kappa_a - minus * a.conj()  # 1 - z conj(a)
             far = kappa_a - plus * a  # 1 - z a
-            shift = ya * poles
-        mean, inverse = 0.5 * (near + far), 1.0 / (near * far)
-        common = generator * inverse
-        even = (c * mean + s * shift) / np.sqrt(norm)
-        odd = np.where(real, 0.0, s * mean - c * shift) / np.sqrt(np.where(real, 1.0, norm2))
-        columns += [np.where(active[:, None], common * f, 0.0) for f in (even, odd)]
-        used += [active, active & ~real[:, 0]]
-        generator = common * minus * np.where(real, near, plus)
-        free[batch, k] = False
+            shift = poles
+        twice, common = near + far, generator / (near * far)
+        p, q, r, s = (active[:, None] * f for f in factors)
+        basis[:, i], basis[:, i + 1] = (
+            common * (p * twice + q * shift),
+            common * (r * twice + s * shift),
+        )
+        used[:, i], used[:, i + 1] = active, active & ~real[:, 0]
+        generator = common * minus * (np.where(real, near, plus) if real.any() else plus)
+        importance[batch, k] = 0.0
         with np.errstate(under="ignore"):
-            size = np.where(free, weights * np.abs(generator) ** 2 / kappa, 0.0)
-    if not columns:
-        return np.zeros((*poles.shape, 0), complex), np.zeros((len(poles), 0), bool)
-    return np.swapaxes(np.stack(columns, axis=1), 1, 2), np.stack(used, axis=-1)
+            size = importance * (generator.real**2 + generator.imag**2)
+    return basis.mT, used
 
 
 def one_minus_square(poles):

@@ -114,22 +114,21 @@ def gramian_factor(gramian, weights):
 def decompose(residues, left, left_used, right, right_used, vectors):
     """The singular values, and some vectors, of `Re(left^T diag(c) right)`.
 
-    Returns `U (B, R, vectors)`, `sigma (B, K)`, `V (B, R', vectors)`, descending; what does not
-    exist is zero.
+    Returns `U^T (B, vectors, R)`, `sigma (B, K)`, `V^T (B, vectors, R')`, descending; what does
+    not exist is zero.
     """
     if left is not right:
-        weighted = np.swapaxes(residues[..., None] * left, -1, -2)  # (B, R, N)
-        u, sigma, vt = np.linalg.svd(real_matmul(weighted, right), full_matrices=False)
-        return u[..., :vectors], sigma, np.swapaxes(vt[..., :vectors, :], -1, -2)
+        hankel = real_matmul(residues[:, None, :] * left.mT, right)  # (B, R, R')
+        u, sigma, vt = np.linalg.svd(hankel, full_matrices=False)
+        return u.mT[:, :vectors], sigma, vt[:, :vectors]
     count, _, size = left.shape
-    vectors = min(vectors, size)
-    u, v = np.zeros((2, count, size, vectors))
+    ut, vt = np.zeros((2, count, min(vectors, size), size))
     sigma = np.zeros((count, size))
-    for i in range(count):
-        (used,) = np.nonzero(left_used[i])
-        rows = left[i].T[used]  # (r, N)
+    for i, used in enumerate(left_used):
+        part = slice(None) if used.all() else used
+        rows = left[i].T[part]  # (r, N)
         hankel = real_matmul(rows * residues[i], rows.T)  # (r, r)
-        u_i, sigma_i, v_i = symmetric_svd(hankel, vectors)
-        sigma[i, : used.size] = sigma_i
-        u[i, used, : u_i.shape[1]], v[i, used, : u_i.shape[1]] = u_i, v_i
-    return u, sigma, v
+        ut_i, sigma_i, vt_i = symmetric_svd(hankel, vectors)
+        sigma[i, : len(sigma_i)] = sigma_i
+        ut[i][: len(ut_i), part], vt[i][: len(vt_i), part] = ut_i, vt_i
+    return ut, sigma, vt

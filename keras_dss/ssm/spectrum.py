@@ -11,67 +11,92 @@ pivoting (LAPACK's gejsv) finds all of them to full relative accuracy.
 import numpy as np
 from scipy.linalg import lapack
 
+from keras_dss.ssm.lapack import call
+
 GRADED = 5e-9  # of the largest value: below it, tridiagonalisation is not accurate enough
 SPREAD = 1e-14  # of the largest value: below it, two windows do not meet
 
 
 def symmetric_svd(matrix, vectors):
-    """`U, sigma, V` of a real symmetric graded matrix, `sigma` descending and complete.
+    """`U^T, sigma, V^T` of a real symmetric graded matrix, `sigma` descending and complete.
 
     Args:
         matrix: `(R, R)`.
-        vectors: how many leading columns of U and V are wanted.
+        vectors: how many leading rows of U^T and V^T are wanted.
     """
     size = len(matrix)
     vectors = min(vectors, size)
     if size < 2 or not matrix.any():
         u, sigma, vt = np.linalg.svd(matrix)
-        return u[:, :vectors], sigma, vt[:vectors].T
-    reflectors, diagonal, beside, tau = _tridiagonal(matrix)
-    values = _eigenvalues(diagonal, beside)
+        return u.T[:vectors], sigma, vt[:vectors]
+    reduced = _tridiagonal(matrix)
+    values = _eigenvalues(reduced)
     order = np.argsort(-np.abs(values))
     sigma = np.abs(values[order])
     if sigma[-1] < GRADED * sigma[0]:
         if vectors and sigma[vectors - 1] < GRADED * sigma[0]:
             u, sigma, v = _jacobi(matrix, True)
-            return u[:, :vectors], sigma, v[:, :vectors]
+            return u.T[:vectors], sigma, v.T[:vectors]
         sigma = _small_values(matrix, sigma)
     if not vectors:
-        return matrix[:, :0], sigma, matrix[:, :0]
+        return matrix[:0], sigma, matrix[:0]
     chosen = np.sort(order[:vectors])  # inverse iteration wants them ascending
-    block = np.ones(size, np.int32)
-    u, failed = lapack.dstein(diagonal, beside, values[chosen], block, size * block)
-    if failed or np.abs(u.T @ u - np.eye(vectors)).max() > 1e-12:
+    ut = _eigenvectors(reduced, values[chosen])
+    if ut is None:
         values, u = np.linalg.eigh(matrix)
-        u = u[:, chosen]
-    else:
-        u[1:] = lapack.dormqr("L", "N", reflectors[1:, :-1], tau, u[1:], 32 * size)[0]
-    first = np.argsort(-np.abs(values[chosen]))
-    u, negative = u[:, first], values[chosen][first] < 0.0
-    return u, sigma, np.where(negative, -u, u)
+        ut = u.T[chosen]
+    ut = ut[np.searchsorted(chosen, order[:vectors])]
+    return ut, sigma, np.copysign(1.0, values[order[:vectors], None]) * ut
 
 
 def _tridiagonal(matrix):
-    return lapack.dsytrd(matrix, lower=1, lwork=32 * len(matrix))[:4]
+    """Householder's `(reflectors, diagonal, beside, tau)`."""
+    n = len(matrix)
+    reflectors, work = matrix.copy(), np.empty(32 * n)
+    diagonal, beside, tau = np.empty((3, n))
+    call("dsytrd", "L", n, reflectors, n, diagonal, beside, tau, work, work.size)
+    return reflectors, diagonal, beside, tau
 
 
-def _eigenvalues(diagonal, beside):
-    values, failed = lapack.dsterf(diagonal, beside)
-    if failed:
+def _eigenvalues(reduced):
+    _, values, beside, _ = map(np.copy, reduced)
+    if call("dsterf", len(values), values, beside):
         raise np.linalg.LinAlgError("Eigenvalues of a tridiagonal matrix did not converge")
     return values
+
+
+def _eigenvectors(reduced, values):
+    """Eigenvectors `(M, R)` of ascending eigenvalues, or None where they come too close."""
+    reflectors, diagonal, beside, tau = reduced
+    n, m = len(diagonal), len(values)
+    ut, work, integers = np.empty((m, n)), np.empty(32 * n), np.empty(n + m, np.int32)
+    block = np.ones(n, np.int32), np.full(n, n, np.int32)
+    arguments = n, diagonal, beside, m, values, *block, ut, n, work, integers[m:], integers
+    if call("dstein", *arguments) or np.abs(ut @ ut.T - np.eye(m)).max() > 1e-12:
+        return None
+    call("dormtr", "L", "L", "N", n, m, reflectors, n, tau, ut, n, work, work.size)
+    return ut
 
 
 def _small_values(matrix, sigma):
     """`sigma` with its small values right."""
     small = int(np.argmax(sigma < GRADED * sigma[0]))
     if sigma[-1] > SPREAD * sigma[0]:
-        inverse = np.linalg.inv(matrix)
-        _, diagonal, beside, _ = _tridiagonal(0.5 * (inverse + inverse.T))
-        other = np.sort(1.0 / np.abs(_eigenvalues(diagonal, beside)))[::-1]
+        values = _eigenvalues(_tridiagonal(_inverse(matrix)))
+        other = np.sort(1.0 / np.abs(values))[::-1]
         if abs(other[small - 1] - sigma[small - 1]) <= 1e-6 * sigma[small - 1]:
             return np.concatenate([sigma[:small], other[small:]])
     return _jacobi(matrix, False)[1]
+
+
+def _inverse(matrix):
+    """The inverse of a symmetric matrix; what lies above its diagonal, column by column, is not."""
+    n = len(matrix)
+    inverse, pivots, work = matrix.copy(), np.empty(n, np.int32), np.empty(32 * n)
+    if call("dsytrf", "L", n, inverse, n, pivots, work, work.size):
+        return np.full_like(matrix, np.inf)
+    call("dsytri", "L", n, inverse, n, pivots, work)
+    return inverse
 
 
 def _jacobi(matrix, vectors):
