@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_dss import datasets
+from keras_dss.datasets import OnDevice
 from keras_dss.datasets.batches import Batches, choose_boundaries, sequence_lengths
 
 DIGEST_ROWS = 4096  # of an array at a time
@@ -19,6 +20,7 @@ class Epochs:
     Args:
         x, y: arrays of a split. batch_size, seed: ints.
         mask_zeros: whether real-valued sequences end in zeros that are no data.
+        resident: whether the split is held in the memory of the backend's device.
 
     >>> epochs = Epochs(np.ones((10, 8, 1), "float32"), np.arange(10), batch_size=4, seed=0)
     >>> whole, rest = list(epochs.epoch(3)), list(epochs.epoch(3, start=1))
@@ -26,13 +28,13 @@ class Epochs:
     (2, 2, True)
     """
 
-    def __init__(self, x, y, batch_size, seed, mask_zeros=False):
+    def __init__(self, x, y, batch_size, seed, mask_zeros=False, resident=False):
         if batch_size > len(x):
             raise ValueError(
                 f"Expected a batch_size of at most the {len(x)} training examples. "
                 f"Received: {batch_size}"
             )
-        self.x, self.y = x, y
+        self.x, self.y = (OnDevice(x), OnDevice(y)) if resident else (x, y)
         self.options = {"batch_size": batch_size, "seed": seed, "drop_remainder": True}
         self.boundaries, lengths = length_boundaries(x, mask_zeros)
         self.options |= lengths
@@ -44,12 +46,13 @@ class Epochs:
 
     def shapes(self):
         """Return one batch of every shape that epochs hold, always the same ones."""
-        size = self.options["batch_size"]
-        x, y = self.x[:size], self.y[:size]
+        size, count = self.options["batch_size"], len(self.x)
         if not self.boundaries:
-            return [Batches(x, y, size, shuffle=False)[0]]
+            return [Batches(self.x, self.y, size, shuffle=False)[0]]
         return [
-            Batches(x, y, size, lengths=[length] * size, boundaries=[length], shuffle=False)[0]
+            Batches(
+                self.x, self.y, size, lengths=[length] * count, boundaries=[length], shuffle=False
+            )[0]
             for length in self.boundaries
         ]
 
@@ -60,12 +63,13 @@ class Splits:
     Args:
         task: a module of `keras_dss.datasets`.
         data_dir: where the data is; handed to the task.
+        resident: whether the training split is held in the memory of the backend's device.
         smoke: read the task's fixture files, a few examples in the layout of the real ones.
         mask_zeros: whether real-valued sequences end in zeros that are no data.
     """
 
-    def __init__(self, task, data_dir=None, smoke=False, mask_zeros=False):
-        self.task, self.mask_zeros, self.loaded = task, mask_zeros, {}
+    def __init__(self, task, data_dir=None, smoke=False, mask_zeros=False, resident=False):
+        self.task, self.mask_zeros, self.resident, self.loaded = task, mask_zeros, resident, {}
         self.data_dir = fixture_folder(task) if smoke else data_dir
 
     def get(self, split, examples=None):
@@ -77,7 +81,7 @@ class Splits:
 
     def training(self, batch_size, seed):
         """Return the training split's `Epochs`."""
-        return Epochs(*self.get("train"), batch_size, seed, self.mask_zeros)
+        return Epochs(*self.get("train"), batch_size, seed, self.mask_zeros, self.resident)
 
     def evaluation(self, split, batch_size=100):
         """Return a split in batches, every example once, with the lengths that training has."""

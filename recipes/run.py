@@ -30,6 +30,7 @@ flags.DEFINE_string("work_dir", None, "Folder of checkpoints and results (defaul
 flags.DEFINE_string("data_dir", None, "Folder of the data (default: KERAS_DSS_DATA_DIR).")
 flags.DEFINE_multi_string("set", [], "A setting, such as pretrain.epochs=3; may be repeated.")
 flags.DEFINE_bool("smoke", False, "Everything in a minute: a tiny model on a few examples.")
+flags.DEFINE_bool("resident", False, "Hold the training data in the accelerator's memory.")
 flags.DEFINE_bool("restart", False, "First throw away what the stage has made.")
 
 
@@ -55,7 +56,13 @@ def main(arguments):
     told = [a for a in sys.argv[1:] if not a.lstrip("-").startswith(("work_dir=", "data_dir="))]
     command = shlex.join(["python", "-m", "recipes.run", *told])
     stages = Stages(
-        settings, folder, FLAGS.data_dir, Clock(FLAGS.max_minutes), command, FLAGS.smoke
+        settings,
+        folder,
+        FLAGS.data_dir,
+        Clock(FLAGS.max_minutes),
+        command,
+        FLAGS.smoke,
+        FLAGS.resident,
     )
     try:
         if FLAGS.restart:

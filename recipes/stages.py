@@ -52,13 +52,17 @@ class Stages:
         clock: the time there is for training.
         command: the command line, for the cards.
         smoke: whether to use the few examples of the task's fixture files.
+        resident: whether training data is held in the memory of the backend's device.
     """
 
-    def __init__(self, settings, work_dir, data_dir=None, clock=None, command="", smoke=False):
+    def __init__(
+        self, settings, work_dir, data_dir=None, clock=None, command="", smoke=False,
+        resident=False,
+    ):  # fmt: skip
         self.settings, self.work_dir = settings, Path(work_dir)
         self.clock, self.command, self.smoke = clock or Clock(), command, smoke
         self.task = importlib.import_module(f"keras_dss.datasets.{settings.task}")
-        self.splits = Splits(self.task, data_dir, smoke, settings.model.mask_zeros)
+        self.splits = Splits(self.task, data_dir, smoke, settings.model.mask_zeros, resident)
 
     def run(self, stage, models=()):
         """Do one stage, for the named models or for all; return whether it is complete.

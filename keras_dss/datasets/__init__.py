@@ -19,6 +19,7 @@ from keras_dss.datasets import (
     smnist,
 )
 from keras_dss.datasets.batches import Batches, choose_boundaries, sequence_lengths
+from keras_dss.datasets.on_device import OnDevice
 
 try:
     import wrapt
@@ -31,6 +32,7 @@ else:
 
 __all__ = [
     "Batches",
+    "OnDevice",
     "choose_boundaries",
     "etth1",
     "fsdd",

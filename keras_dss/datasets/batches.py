@@ -49,6 +49,13 @@ def _take(array, chosen, length, axis=1):
     return array[(chosen, *[slice(None)] * (axis - 1), slice(length))]
 
 
+def _cast(values, dtype):
+    """An array or a tensor of the device in another type."""
+    if isinstance(values, np.ndarray):
+        return values.astype(dtype, copy=False)
+    return keras.ops.cast(values, dtype)
+
+
 def choose_boundaries(lengths, count=8):
     """Returns at most `count` multiples of 64 that split the lengths into parts of like size.
 
@@ -243,12 +250,11 @@ class Batches(keras.utils.PyDataset):
             self._taken.add(index)
         length = None if self.lengths is None else self._length(chosen)
         inputs = _take(self.x, chosen, length, self.time_axis)
-        inputs = inputs.astype(self.input_dtype, copy=False)
+        inputs = _cast(inputs, self.input_dtype)
         if self.y is None:
             return (inputs,)
         labels = _take(self.y, chosen, length if self.truncates_labels else None)
-        dtype = "float32" if labels.dtype.kind == "f" else "int32"
-        return inputs, labels.astype(dtype, copy=False)
+        return inputs, _cast(labels, "float32" if self.y.dtype.kind == "f" else "int32")
 
     def on_epoch_begin(self):
         if self._announced not in (None, len(self)):
