@@ -110,10 +110,10 @@ def balanced_truncation(system, rank, *, horizon=None, controllability=None, sta
 
     def work(part):
         factors = factors_of(part)
-        ut, sigma, vt = decompose(*factors, vectors=2 * rank if rank < n else 0)
+        outputs, sigma, inputs = decompose(*factors, vectors=2 * rank if rank < n else 0)
         values[part, : sigma.shape[-1]] = sigma
         if rank < n:
-            matrices = _balanced_matrices(flat[part], factors, ut, sigma, vt)
+            matrices = _balanced_matrices(flat[part], factors[0], outputs, sigma, inputs)
             highest = (sigma > NEGLIGIBLE * sigma[:, :1]).sum(axis=-1).clip(max=2 * rank)
             found = modes_of(*matrices, highest, rank, need_stable[part])
             poles[part], order[part], condition[part] = found[0], *found[2:]
@@ -173,18 +173,11 @@ def _rounding(poles, residues, order, condition):
     return (moved * np.abs(residues) / np.maximum(1.0 - np.abs(poles), EPSILON) ** 2).sum(axis=-1)
 
 
-def _balanced_matrices(poles, factors, ut, sigma, vt):
+def _balanced_matrices(poles, residues, outputs, sigma, inputs):
     """Leading `A (B, m, m)`, `B (B, m)`, `C (B, 1, m)` of the balanced real system."""
-    residues, left, _, right, _ = factors
-    sigma = sigma[:, : ut.shape[1], None]
+    sigma = sigma[:, : outputs.shape[1], None]
     root = np.sqrt(np.divide(1.0, sigma, out=np.zeros_like(sigma), where=sigma > 0.0))
-    rows = _real_times(ut * root, left.mT)  # (B, m, N)
-    columns = _real_times(vt * root, right.mT).mT  # (B, N, m)
-    rows = rows * residues[:, None, :]
+    rows = root * outputs * residues[:, None, :]  # (B, m, N)
+    columns = (root * inputs).mT  # (B, N, m)
     a = real_matmul(rows * poles[:, None, :], columns)
     return a, rows.sum(axis=-1).real, real_matmul(residues[:, None, :], columns)
-
-
-def _real_times(real, matrix):
-    """`real @ matrix` of a complex matrix as one real product."""
-    return (real @ np.ascontiguousarray(matrix).view(np.float64)).view(np.complex128)

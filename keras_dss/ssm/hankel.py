@@ -25,6 +25,7 @@ from keras_dss.ssm.system import (
     check_stable,
     check_system,
     real_matmul,
+    real_times,
 )
 
 
@@ -112,23 +113,23 @@ def gramian_factor(gramian, weights):
 
 
 def decompose(residues, left, left_used, right, right_used, vectors):
-    """The singular values, and some vectors, of `Re(left^T diag(c) right)`.
+    """The singular values of `Re(left^T diag(c) right) = U diag(sigma) V^T`, and some vectors.
 
-    Returns `U^T (B, vectors, R)`, `sigma (B, K)`, `V^T (B, vectors, R')`, descending; what does
-    not exist is zero.
+    Returns `U^T left^T (B, vectors, N)`, `sigma (B, K)`, `V^T right^T (B, vectors, N)`,
+    descending: the vectors as functions at the poles. What does not exist is zero.
     """
     if left is not right:
         hankel = real_matmul(residues[:, None, :] * left.mT, right)  # (B, R, R')
         u, sigma, vt = np.linalg.svd(hankel, full_matrices=False)
-        return u.mT[:, :vectors], sigma, vt[:, :vectors]
-    count, _, size = left.shape
-    ut, vt = np.zeros((2, count, min(vectors, size), size))
+        leading = real_times(u.mT[:, :vectors], left.mT), real_times(vt[:, :vectors], right.mT)
+        return leading[0], sigma, leading[1]
+    count, modes, size = left.shape
     sigma = np.zeros((count, size))
+    outputs, inputs = np.zeros((2, count, min(vectors, size), modes), complex)
     for i, used in enumerate(left_used):
-        part = slice(None) if used.all() else used
-        rows = left[i].T[part]  # (r, N)
+        rows = left[i].T if used.all() else left[i].T[used]  # (r, N)
         hankel = real_matmul(rows * residues[i], rows.T)  # (r, r)
-        ut_i, sigma_i, vt_i = symmetric_svd(hankel, vectors)
-        sigma[i, : len(sigma_i)] = sigma_i
-        ut[i][: len(ut_i), part], vt[i][: len(vt_i), part] = ut_i, vt_i
-    return ut, sigma, vt
+        ut, values, vt = symmetric_svd(hankel, vectors)
+        sigma[i, : len(values)] = values
+        outputs[i, : len(ut)], inputs[i, : len(vt)] = real_times(ut, rows), real_times(vt, rows)
+    return outputs, sigma, inputs

@@ -15,8 +15,8 @@ def call(name, *arguments):
     """`info` of the double-precision LAPACK routine `name`; arrays are overwritten in place.
 
     Args:
-        arguments: all but the last, `info`: an int, a one-letter str, or an array in LAPACK's
-            order and of its type.
+        arguments: all but the last, `info`: an int, a one-letter str, or a contiguous array in
+            LAPACK's order and of its type.
 
     Raises:
         ValueError: for an illegal argument.
@@ -36,7 +36,7 @@ def call(name, *arguments):
 
 def _pointer(argument):
     if isinstance(argument, np.ndarray):
-        return ctypes.c_void_p(argument.ctypes.data)
+        return ctypes.byref(ctypes.c_char.from_buffer(argument))
     if isinstance(argument, str):
         return ctypes.byref(ctypes.c_char(argument.encode()))
     return ctypes.byref(ctypes.c_int(argument))

@@ -26,11 +26,13 @@ def symmetric_svd(matrix, vectors):
     """
     size = len(matrix)
     vectors = min(vectors, size)
-    if size < 2 or not matrix.any():
+    if size < 2:
         u, sigma, vt = np.linalg.svd(matrix)
         return u.T[:vectors], sigma, vt[:vectors]
     reduced = _tridiagonal(matrix)
     values = _eigenvalues(reduced)
+    if not values.any():
+        return np.eye(size)[:vectors], values, np.eye(size)[:vectors]
     order = np.argsort(-np.abs(values))
     sigma = np.abs(values[order])
     if sigma[-1] < GRADED * sigma[0]:
@@ -59,7 +61,7 @@ def _tridiagonal(matrix):
 
 
 def _eigenvalues(reduced):
-    _, values, beside, _ = map(np.copy, reduced)
+    values, beside = reduced[1].copy(), reduced[2].copy()
     if call("dsterf", len(values), values, beside):
         raise np.linalg.LinAlgError("Eigenvalues of a tridiagonal matrix did not converge")
     return values

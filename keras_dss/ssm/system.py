@@ -260,3 +260,8 @@ def real_matmul(left, right):
     """`Re(left @ right)` of complex matrices, as one real product of twice the inner length."""
     left, right = np.ascontiguousarray(left.conj()), np.ascontiguousarray(right.mT)
     return left.view(np.float64) @ right.view(np.float64).mT
+
+
+def real_times(real, matrix):
+    """`real @ matrix` of a complex matrix, as one real product."""
+    return (real @ np.ascontiguousarray(matrix).view(np.float64)).view(np.complex128)
