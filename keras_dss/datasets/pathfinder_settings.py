@@ -1,7 +1,9 @@
 """The published settings of Pathfinder, for images of 32 x 32 and of 128 x 128 pixels.
 
 Source: Tay et al., "Long Range Arena", 2021, arXiv 2011.04006. There the distractors of the larger
-images are 35 dashes over snakes of 14 / 3 in whole numbers: 8 snakes of 4 dashes.
+images are 35 dashes over snakes of 14 / 3 in whole numbers: 8 snakes of 4 dashes. The contrast of
+the smaller ones is that of a snake, 2, times that of a dash, 0.75. `clearance` and `tolerance` are
+ours.
 """
 
 from dataclasses import dataclass
