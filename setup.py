@@ -29,7 +29,7 @@ setup(
             "*/card.json",
             "*/pin.npz",
         ],
-        "keras_dss.datasets": ["tfds_builders/*/*", "tfds_builders/*/*/*"],
+        "keras_dss.datasets": ["tfds_builders/**/*"],
     },
     install_requires=[
         "absl-py>=2.1",
@@ -38,6 +38,7 @@ setup(
         "keras-tuner>=1.4.8",
         "matplotlib>=3.9",
         "numpy>=2.0",
+        "pillow>=11.0",
         "rich>=13.7",
         "scipy>=1.14",
         "tensorflow>=2.21",

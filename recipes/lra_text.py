@@ -12,8 +12,11 @@ import dataclasses
 
 from recipes.settings import Child, ModelSettings, Settings, TrainingSettings
 
-_pretrain = TrainingSettings(epochs=6, batch_size=32, learning_rate=4e-3, weight_decay=0.05)
-_train = dataclasses.replace(_pretrain, epochs=2)
+_pretrain = TrainingSettings(
+    epochs=20, batch_size=32, learning_rate=4e-3, weight_decay=0.05,
+    step_learning_rate_scale=5.0, clip_norm=None,
+)  # fmt: skip
+_train = dataclasses.replace(_pretrain, epochs=6)
 
 settings = Settings(
     task="lra_text",
@@ -21,7 +24,7 @@ settings = Settings(
     children=tuple(
         Child(size, start) for size in (64, 32, 16, 8) for start in ("bt", "skew_hippo")
     ),
-    model=ModelSettings(features=32, num_blocks=4, bidirectional=True, dropout=0.1),
+    model=ModelSettings(features=64, num_blocks=4, bidirectional=True, dropout=0.1),
     pretrain=_pretrain,
     train=_train,
 )

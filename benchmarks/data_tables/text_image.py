@@ -1,18 +1,11 @@
-"""Sections of docs/data.md on the texts and images of Long Range Arena.
-
-    python -m benchmarks.baselines_text_image [--data_dir FOLDER]
-
-Takes about two minutes on one core.
-"""
-
-import argparse
+"""Sections of docs/data.md on the texts and images of Long Range Arena."""
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 from scipy.special import expit
 
-from benchmarks.data_table import (
+from benchmarks.data_tables.tables import (
     SPLITS,
     baseline_table,
     majority,
@@ -125,15 +118,3 @@ validation split is held out from the 50,000 training images by a fixed permutat
 
 {baseline_table(data, predictions)}
 """
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data_dir", default=None)
-    arguments = parser.parse_args()
-    print(text_section(arguments.data_dir))
-    print(image_section(arguments.data_dir))
-
-
-if __name__ == "__main__":
-    main()

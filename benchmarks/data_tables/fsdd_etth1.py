@@ -1,16 +1,9 @@
-"""Sections of docs/data.md on `fsdd` and `etth1`, with simple baselines.
-
-    python -m benchmarks.baselines_fsdd_etth1 [--data_dir FOLDER]
-
-prints both. The data is read from `--data_dir` or `KERAS_DSS_DATA_DIR`. Takes half a minute.
-"""
-
-import argparse
+"""Sections of docs/data.md on `fsdd` and `etth1`, with simple baselines."""
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from benchmarks.data_table import (
+from benchmarks.data_tables.tables import (
     SPLITS,
     baseline_table,
     logistic_regression,
@@ -184,15 +177,3 @@ Errors are means over all windows, hours and channels. Neighbouring windows shar
 their hours: the test split is four months of one transformer, not 2,785 independent examples. The
 penalty of the ridge regression has the least validation error of {len(PENALTIES)}.
 """
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data_dir", default=None)
-    arguments = parser.parse_args()
-    print(fsdd_section(arguments.data_dir))
-    print(etth1_section(arguments.data_dir))
-
-
-if __name__ == "__main__":
-    main()

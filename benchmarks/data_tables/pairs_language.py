@@ -1,12 +1,5 @@
-"""Sections of docs/data.md on pairs of papers and on the language of Shakespeare.
+"""Sections of docs/data.md on pairs of papers and on the language of Shakespeare."""
 
-    python -m benchmarks.baselines_pairs_language [--data_dir FOLDER]
-
-prints those on `lra_retrieval`, `scisumm` and `shakespeare`. The data is read from `--data_dir` or
-`KERAS_DSS_DATA_DIR`. Takes about two minutes on one core.
-"""
-
-import argparse
 import re
 from collections import Counter
 from itertools import islice
@@ -14,8 +7,8 @@ from itertools import islice
 import numpy as np
 from scipy import sparse
 
-from benchmarks.baselines_text_image import defects, sparse_logistic_regression
-from benchmarks.data_table import SPLITS, logistic_regression, percent, standardise, table
+from benchmarks.data_tables.tables import SPLITS, logistic_regression, percent, standardise, table
+from benchmarks.data_tables.text_image import defects, sparse_logistic_regression
 from keras_dss.datasets import lra_retrieval, pairs_tsv, scisumm, sequence_lengths, shakespeare
 
 WORD = re.compile(rb"[a-z]{2,}")
@@ -295,15 +288,3 @@ Runs of characters are an interpolated Kneser-Ney model; its discounts are the b
 validation split. It sees what a model sees: nothing from before the window. Predictions of padding
 do not count. {defects(shakespeare, data_dir)}
 """
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data_dir", default=None)
-    arguments = parser.parse_args()
-    for section in (retrieval_section, scisumm_section, shakespeare_section):
-        print(section(arguments.data_dir))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""Sizes, lengths, class balance and simple baselines of the data sets."""
