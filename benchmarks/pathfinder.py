@@ -16,9 +16,9 @@ from PIL import Image
 from benchmarks.data_tables.tables import logistic_regression, standardise, table
 from benchmarks.pathfinder_follower import predict
 from keras_dss.datasets import lra_pathfinder, lra_pathx
-from keras_dss.datasets.pathfinder_generator import draw_chunk, generate_chunk
-from keras_dss.datasets.pathfinder_render import dashes
-from keras_dss.datasets.pathfinder_settings import SETTINGS
+from keras_dss.datasets.pathfinder.generator import draw_chunk, generate_chunk
+from keras_dss.datasets.pathfinder.render import dashes
+from keras_dss.datasets.pathfinder.settings import SETTINGS
 from keras_dss.datasets.paths import replacing
 
 TASKS = {32: lra_pathfinder, 128: lra_pathx}
@@ -256,7 +256,7 @@ INTRODUCTION = """# Pathfinder and Path-X
 
 Two classes: are both markers on the same dashed contour? `keras_dss.datasets.lra_pathfinder` draws
 images of 32 x 32 pixels, `lra_pathx` of 128 x 128, with the published settings
-(`keras_dss/datasets/pathfinder_settings.py`). The sections below are written by
+(`keras_dss/datasets/pathfinder/settings.py`). The sections below are written by
 `python -m benchmarks.pathfinder`.
 
 The same scene serves both classes: one marker is fixed, the other goes to one of two ends, on the

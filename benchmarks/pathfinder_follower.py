@@ -11,9 +11,9 @@ from scipy.ndimage import correlate, maximum_filter
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from keras_dss.datasets.pathfinder_render import lanczos
-from keras_dss.datasets.pathfinder_settings import SCALE
-from keras_dss.datasets.pathfinder_space import capsule
+from keras_dss.datasets.pathfinder.render import lanczos
+from keras_dss.datasets.pathfinder.settings import SCALE
+from keras_dss.datasets.pathfinder.space import capsule
 
 PASSES, SWEEPS = 6, 2
 FINENESS = {32: (4, 32), 128: (2, 48)}  # places in a pixel each way, angles

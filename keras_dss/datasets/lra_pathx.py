@@ -10,7 +10,7 @@ Source: Linsley et al., "Learning long-range spatial dependencies with horizonta
 units", 2018, arXiv 1805.08315; Tay et al., "Long Range Arena", 2021, arXiv 2011.04006.
 """
 
-from keras_dss.datasets import pathfinder_files
+from keras_dss.datasets.pathfinder import files
 from keras_dss.datasets.standardised import Standardised
 
 KIND = "classification"
@@ -19,7 +19,7 @@ CHANNELS = 1
 VOCABULARY_SIZE = None  # pixels are real numbers, not tokens
 SIZE = 128
 MAX_LENGTH = SIZE**2
-SPLITS = pathfinder_files.SPLITS
+SPLITS = files.SPLITS
 
 # Mean and standard deviation of the pixels, 0 to 255, of the first 4,000 images drawn for training
 # with seed 0 (python -m benchmarks.pathfinder --part=pixels). Official images are standardised
@@ -66,7 +66,7 @@ def load(
     >>> x.shape, x.dtype, y.shape
     ((4, 16384, 1), dtype('float32'), (4,))
     """
-    x, y = pathfinder_files.load(
+    x, y = files.load(
         "lra_pathx", SIZE, split, data_dir, examples, cache_dir, seed, workers, progress
     )
     return Standardised(x, MEAN, STANDARD_DEVIATION), y
@@ -74,7 +74,7 @@ def load(
 
 def provenance(data_dir=None, seed=0):
     """Returns the `Provenance` of what `load` reads, for a model's card."""
-    return pathfinder_files.provenance(SIZE, data_dir, seed)
+    return files.provenance(SIZE, data_dir, seed)
 
 
 def encode(raw):
@@ -95,4 +95,4 @@ def encode(raw):
     >>> encode(np.zeros((2, 128, 128), "uint8")).shape
     (2, 16384, 1)
     """
-    return pathfinder_files.encode(raw, SIZE, MEAN, STANDARD_DEVIATION)
+    return files.encode(raw, SIZE, MEAN, STANDARD_DEVIATION)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from keras_dss import datasets
-from keras_dss.datasets import lra_pathfinder, lra_pathx, pathfinder_files
+from keras_dss.datasets import lra_pathfinder, lra_pathx
+from keras_dss.datasets.pathfinder import files
 
 PACKAGE = Path(datasets.__file__).parent.parent
 
@@ -20,8 +21,8 @@ package = sys.modules["keras_dss"] = types.ModuleType("keras_dss")
 package.__path__ = [{str(PACKAGE)!r}]
 package = sys.modules["keras_dss.datasets"] = types.ModuleType("keras_dss.datasets")
 package.__path__ = [{str(PACKAGE / "datasets")!r}]
-from keras_dss.datasets import pathfinder_files
-pathfinder_files.load("t", 128, "train", None, 20_000, sys.argv[1], workers=2)
+from keras_dss.datasets.pathfinder import files
+files.load("t", 128, "train", None, 20_000, sys.argv[1], workers=2)
 """
 
 
@@ -61,7 +62,7 @@ def test_processes_draw_the_same_and_import_no_keras(tmp_path, monkeypatch):
     np.testing.assert_array_equal(labels, expected[1][:5])
 
     # What is there is mapped, not drawn again.
-    monkeypatch.setattr(pathfinder_files, "generate", None)
+    monkeypatch.setattr(files, "generate", None)
     again, _ = lra_pathx.load("test", examples=51, cache_dir=tmp_path / "1")
     np.testing.assert_array_equal(again.raw, expected[0])
 
@@ -79,7 +80,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
         np.save(folder / "x.npy", np.zeros(3))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pathfinder_files, "generate", interrupt)
+    monkeypatch.setattr(files, "generate", interrupt)
     with pytest.raises(KeyboardInterrupt):
         lra_pathx.load("test", examples=51)
     assert list((tmp_path / "cache").iterdir()) == []

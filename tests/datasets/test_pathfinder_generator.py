@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from benchmarks import pathfinder_follower
-from keras_dss.datasets.pathfinder_generator import draw_chunk
-from keras_dss.datasets.pathfinder_render import dashes, render
-from keras_dss.datasets.pathfinder_settings import SETTINGS
-from keras_dss.datasets.pathfinder_space import CIRCLE, draw_turns
+from keras_dss.datasets.pathfinder.generator import draw_chunk
+from keras_dss.datasets.pathfinder.render import dashes, render
+from keras_dss.datasets.pathfinder.settings import SETTINGS
+from keras_dss.datasets.pathfinder.space import CIRCLE, draw_turns
 
 SIZES = sorted(SETTINGS)
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_dss.datasets import lra_pathfinder, lra_pathx, pathfinder_files, pathfinder_official
+from keras_dss.datasets import lra_pathfinder, lra_pathx
+from keras_dss.datasets.pathfinder import files, official
 
 
 def write(folder, size, count=30, arrays=(1,)):
@@ -57,19 +58,19 @@ def test_every_place_and_every_metadata(task, tmp_path):
 def test_large_copies_are_converted_once(tmp_path, monkeypatch):
     folder = write(tmp_path / "data", 32)
     expected, labels = lra_pathfinder.load("train", folder)
-    monkeypatch.setattr(pathfinder_files, "SMALL", 0)
+    monkeypatch.setattr(files, "SMALL", 0)
     x, y = lra_pathfinder.load("train", folder)
     assert isinstance(x.raw, np.memmap)
     np.testing.assert_array_equal(x.raw, expected.raw)
     np.testing.assert_array_equal(y, labels)
-    monkeypatch.setattr(pathfinder_official, "read_images", None)
+    monkeypatch.setattr(official, "read_images", None)
     np.testing.assert_array_equal(lra_pathfinder.load("train", folder)[0].raw, expected.raw)
     (path,) = (tmp_path / "cache").iterdir()
     assert path.name.startswith("lra_pathfinder-official-") and path.name.endswith("-train-24")
 
 
 def test_a_conversion_that_fails_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(pathfinder_files, "SMALL", 0)
+    monkeypatch.setattr(files, "SMALL", 0)
     folder = write(tmp_path / "data", 32)
     (folder / "imgs" / "0" / "sample_0.png").write_bytes(b"")
     with pytest.raises(ValueError, match="sample_0.png: expected a PNG image"):
@@ -129,11 +130,11 @@ def test_the_known_empty_image_is_left_out(tmp_path):
     with open(folder / "metadata" / "0.npy", "a") as file:
         file.write("imgs/0 sample_172.png 172 0\n")
     with pytest.warns(UserWarning, match="sample_172.png is known to be empty"):
-        assert len(pathfinder_official.read_metadata(folder)[1]) == 180
+        assert len(official.read_metadata(folder)[1]) == 180
     empty.write_bytes(source.read_bytes())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert len(pathfinder_official.read_metadata(folder)[1]) == 181
+        assert len(official.read_metadata(folder)[1]) == 181
 
 
 def test_a_part_of_a_copy(tmp_path):

@@ -27,8 +27,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_dss.datasets.pathfinder_render import render
-from keras_dss.datasets.pathfinder_space import CIRCLE, Space, draw_turns, unit
+from keras_dss.datasets.pathfinder.render import render
+from keras_dss.datasets.pathfinder.space import CIRCLE, Space, draw_turns, unit
 
 GENERATOR_VERSION = 1
 TURNS = 8  # tried at each pivot

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from keras_dss.datasets.pathfinder_settings import SCALE
-from keras_dss.datasets.pathfinder_space import capsule
+from keras_dss.datasets.pathfinder.settings import SCALE
+from keras_dss.datasets.pathfinder.space import capsule
 
 
 def dashes(settings, pivots, margins):

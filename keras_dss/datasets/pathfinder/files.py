@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_dss.datasets import pathfinder_official, pathfinder_worker
-from keras_dss.datasets.pathfinder_generator import GENERATOR_VERSION, generate_chunk
-from keras_dss.datasets.pathfinder_settings import SETTINGS
+from keras_dss.datasets.pathfinder import official, worker
+from keras_dss.datasets.pathfinder.generator import GENERATOR_VERSION, generate_chunk
+from keras_dss.datasets.pathfinder.settings import SETTINGS
 from keras_dss.datasets.paths import cache_folder, check_split, data_folder
 from keras_dss.datasets.provenance import Provenance
 
@@ -39,12 +39,12 @@ def load(
             f"Received: workers={workers}, seed={seed}"
         )
     cache = cache_folder(cache_dir)
-    folder = pathfinder_official.find(data_folder(data_dir), size)
+    folder = official.find(data_folder(data_dir), size)
     if folder is None:
         return _load_generated(task, size, split, examples, cache, seed, workers, progress)
 
-    paths, labels = pathfinder_official.read_metadata(folder)
-    rows = pathfinder_official.split_rows(len(labels))[split]
+    paths, labels = official.read_metadata(folder)
+    rows = official.split_rows(len(labels))[split]
     if examples is not None and not 0 <= examples <= len(rows):
         raise ValueError(
             f"`examples` must be between 0 and {len(rows)}, the size of split {split!r} in "
@@ -53,7 +53,7 @@ def load(
     y = labels[rows]
     if len(labels) * size**2 <= SMALL:
         x = np.empty((len(rows), size**2), np.uint8)
-        pathfinder_official.read_images([paths[row] for row in rows], size, x, workers)
+        official.read_images([paths[row] for row in rows], size, x, workers)
         return x[:examples], y[:examples]
     known = hashlib.sha256(str(folder.resolve()).encode() + labels.tobytes())
     known.update("\n".join(map(str, paths)).encode())
@@ -62,7 +62,7 @@ def load(
         with new_folder(target) as temporary, _progress(progress, len(rows), "Reading") as advance:
             x = _create(temporary / "x.npy", (len(rows), size**2))
             chosen = [paths[row] for row in rows]
-            pathfinder_official.read_images(chosen, size, x, workers, advance)
+            official.read_images(chosen, size, x, workers, advance)
             x.flush()
             np.save(temporary / "y.npy", y)
     return _open(target, examples)
@@ -105,16 +105,16 @@ def generate(folder, size, seed, split, examples, workers, advance):
     _create(paths[0], (examples, size**2))
     _create(paths[1], (examples,))
     workers = min(workers, -(-examples // SETTINGS[size].chunk))
-    arguments = [sys.executable, "-P", pathfinder_worker.__file__, size, seed, split]
+    arguments = [sys.executable, "-P", worker.__file__, size, seed, split]
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     reading, writing = os.pipe()
     processes, done = [], 0
     with open(reading) as lines, open(writing, "w") as pipe, tempfile.TemporaryFile() as errors:
         try:
-            for worker in range(workers):
+            for number in range(workers):
                 processes.append(
                     subprocess.Popen(
-                        [str(value) for value in (*arguments, worker, workers, *paths)],
+                        [str(value) for value in (*arguments, number, workers, *paths)],
                         stdin=subprocess.DEVNULL,
                         stdout=pipe,
                         stderr=errors,
@@ -202,14 +202,14 @@ def provenance(size, data_dir, seed):
         f"{size} x {size} pixels as standardised sequences: are two markers on the same dashed "
         "contour? 160,000 images for training, 20,000 for validation, 20,000 for test."
     )
-    folder = pathfinder_official.find(data_folder(data_dir), size)
+    folder = official.find(data_folder(data_dir), size)
     if folder is None:
         return Provenance(
             description,
             f"Drawn by the generator of keras_dss, version {GENERATOR_VERSION}, seed {seed}, with "
             "the published settings; not the images of the official release.",
         )
-    labels = pathfinder_official.read_metadata(folder)[1]
+    labels = official.read_metadata(folder)[1]
     return Provenance(
         description,
         f"A copy {folder.name} in the official layout with {len(labels):,} images, divided "

@@ -1,6 +1,6 @@
 """A process that draws Pathfinder images into files: one of those that work in parallel.
 
-    python -P pathfinder_worker.py SIZE SEED SPLIT WORKER WORKERS X_FILE Y_FILE
+    python -P worker.py SIZE SEED SPLIT WORKER WORKERS X_FILE Y_FILE
 
 It imports its neighbours without importing the package, which would import Keras and its backend.
 """
@@ -23,12 +23,13 @@ def write_rows(path, first, values):
 def main(size, seed, split, worker, workers, x_path, y_path):
     """Draws every chunk whose number is `worker` modulo `workers`; prints how many images."""
     here = Path(__file__).parent
-    for name, folder in (("keras_dss", here.parent), ("keras_dss.datasets", here)):
+    names = ("keras_dss.datasets.pathfinder", "keras_dss.datasets", "keras_dss")
+    for name, folder in zip(names, (here, *here.parents), strict=False):
         package = types.ModuleType(name)
         package.__path__ = [str(folder)]
         sys.modules[name] = package
-    from keras_dss.datasets.pathfinder_generator import generate_chunk
-    from keras_dss.datasets.pathfinder_settings import SETTINGS
+    from keras_dss.datasets.pathfinder.generator import generate_chunk
+    from keras_dss.datasets.pathfinder.settings import SETTINGS
 
     settings = SETTINGS[int(size)]
     examples = np.load(x_path, mmap_mode="r").shape[0]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_dss.datasets.pathfinder_settings import SCALE
+from keras_dss.datasets.pathfinder.settings import SCALE
 
 CIRCLE = 1024  # directions, as int: a full turn
 ANGLES = 64  # of steps in half a turn, for the cells that they occupy

@@ -1,0 +1,1 @@
+"""Pathfinder images: how they are drawn, streamed to disk, and read from official copies."""
