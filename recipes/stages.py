@@ -23,10 +23,10 @@ import keras
 import numpy as np
 
 from keras_dss import compress_model, scoring, zoo
+from keras_dss.hardware import hardware
 from recipes import curves
 from recipes.data import Splits
 from recipes.files import locked, read_json, replacing, sha256, write_json
-from recipes.hardware import hardware
 from recipes.models import make_model
 from recipes.training import Clock, Training, describe_differences
 

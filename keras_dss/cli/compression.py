@@ -14,12 +14,12 @@ from keras_dss.cli import scoring, training
 from keras_dss.cli.console import print_table
 from keras_dss.cli.evaluate import baseline_cells, metric_cells, metric_names
 from keras_dss.cli.files import replacing, write_json
-from keras_dss.cli.hardware import hardware
 from keras_dss.cli.progress import clock
 from keras_dss.compression import compress_model
 from keras_dss.compression.ranks import resolve_ranks
 from keras_dss.compression.rebuild import find_dss_layers
 from keras_dss.datasets import Batches
+from keras_dss.hardware import hardware
 from keras_dss.scoring import are_probabilities, say, score
 
 SEQUENCES_PER_SECOND = 200  # of training data to have for every second of training

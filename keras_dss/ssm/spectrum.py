@@ -15,6 +15,7 @@ from keras_dss.ssm.lapack import call
 
 GRADED = 5e-9  # of the largest value: below it, tridiagonalisation is not accurate enough
 SPREAD = 1e-14  # of the largest value: below it, two windows do not meet
+BLOCK = 16  # columns that LAPACK reduces at a time, the fastest for orders around 128
 
 
 def symmetric_svd(matrix, vectors):
@@ -54,7 +55,7 @@ def symmetric_svd(matrix, vectors):
 def _tridiagonal(matrix):
     """Householder's `(reflectors, diagonal, beside, tau)`."""
     n = len(matrix)
-    reflectors, work = matrix.copy(), np.empty(32 * n)
+    reflectors, work = matrix.copy(), np.empty(BLOCK * n)
     diagonal, beside, tau = np.empty((3, n))
     call("dsytrd", "L", n, reflectors, n, diagonal, beside, tau, work, work.size)
     return reflectors, diagonal, beside, tau
@@ -71,7 +72,7 @@ def _eigenvectors(reduced, values):
     """Eigenvectors `(M, R)` of ascending eigenvalues, or None where they come too close."""
     reflectors, diagonal, beside, tau = reduced
     n, m = len(diagonal), len(values)
-    ut, work, integers = np.empty((m, n)), np.empty(32 * n), np.empty(n + m, np.int32)
+    ut, work, integers = np.empty((m, n)), np.empty(BLOCK * n), np.empty(n + m, np.int32)
     block = np.ones(n, np.int32), np.full(n, n, np.int32)
     arguments = n, diagonal, beside, m, values, *block, ut, n, work, integers[m:], integers
     if call("dstein", *arguments) or np.abs(ut @ ut.T - np.eye(m)).max() > 1e-12:
@@ -83,20 +84,20 @@ def _eigenvectors(reduced, values):
 def _small_values(matrix, sigma):
     """`sigma` with its small values right."""
     small = int(np.argmax(sigma < GRADED * sigma[0]))
-    if sigma[-1] > SPREAD * sigma[0]:
-        values = _eigenvalues(_tridiagonal(_inverse(matrix)))
-        other = np.sort(1.0 / np.abs(values))[::-1]
+    inverse = _inverse(matrix) if sigma[-1] > SPREAD * sigma[0] else None
+    if inverse is not None:
+        other = np.sort(1.0 / np.abs(_eigenvalues(_tridiagonal(inverse))))[::-1]
         if abs(other[small - 1] - sigma[small - 1]) <= 1e-6 * sigma[small - 1]:
             return np.concatenate([sigma[:small], other[small:]])
     return _jacobi(matrix, False)[1]
 
 
 def _inverse(matrix):
-    """The inverse of a symmetric matrix; what lies above its diagonal, column by column, is not."""
+    """One triangle of the inverse, the one that `_tridiagonal` reads; None where there is none."""
     n = len(matrix)
-    inverse, pivots, work = matrix.copy(), np.empty(n, np.int32), np.empty(32 * n)
+    inverse, pivots, work = matrix.copy(), np.empty(n, np.int32), np.empty(BLOCK * n)
     if call("dsytrf", "L", n, inverse, n, pivots, work, work.size):
-        return np.full_like(matrix, np.inf)
+        return None
     call("dsytri", "L", n, inverse, n, pivots, work)
     return inverse
 

@@ -1,4 +1,4 @@
-"""What a command ran on, in words."""
+"""What a model was trained on, or a command ran on, in words."""
 
 import os
 import platform
