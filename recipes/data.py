@@ -21,6 +21,7 @@ class Epochs:
         x, y: arrays of a split. batch_size, seed: ints.
         mask_zeros: whether real-valued sequences end in zeros that are no data.
         resident: whether the split is held in the memory of the backend's device.
+        num_lengths: how many lengths batches are cut to, at most.
 
     >>> epochs = Epochs(np.ones((10, 8, 1), "float32"), np.arange(10), batch_size=4, seed=0)
     >>> whole, rest = list(epochs.epoch(3)), list(epochs.epoch(3, start=1))
@@ -28,7 +29,7 @@ class Epochs:
     (2, 2, True)
     """
 
-    def __init__(self, x, y, batch_size, seed, mask_zeros=False, resident=False):
+    def __init__(self, x, y, batch_size, seed, mask_zeros=False, resident=False, num_lengths=8):
         if batch_size > len(x):
             raise ValueError(
                 f"Expected a batch_size of at most the {len(x)} training examples. "
@@ -36,7 +37,7 @@ class Epochs:
             )
         self.x, self.y = (OnDevice(x), OnDevice(y)) if resident else (x, y)
         self.options = {"batch_size": batch_size, "seed": seed, "drop_remainder": True}
-        self.boundaries, lengths = length_boundaries(x, mask_zeros)
+        self.boundaries, lengths = length_boundaries(x, mask_zeros, num_lengths)
         self.options |= lengths
         self.steps_per_epoch = len(x) // batch_size
 
@@ -65,11 +66,14 @@ class Splits:
         data_dir: where the data is; handed to the task.
         resident: whether the training split is held in the memory of the backend's device.
         smoke: read the task's fixture files, a few examples in the layout of the real ones.
-        mask_zeros: whether real-valued sequences end in zeros that are no data.
+        mask_zeros, num_lengths: as in `Epochs`.
     """
 
-    def __init__(self, task, data_dir=None, smoke=False, mask_zeros=False, resident=False):
-        self.task, self.mask_zeros, self.resident, self.loaded = task, mask_zeros, resident, {}
+    def __init__(
+        self, task, data_dir=None, smoke=False, mask_zeros=False, resident=False, num_lengths=8
+    ):
+        self.task, self.resident, self.loaded = task, resident, {}
+        self.mask_zeros, self.num_lengths = mask_zeros, num_lengths
         self.data_dir = fixture_folder(task) if smoke else data_dir
 
     def get(self, split, examples=None):
@@ -81,11 +85,12 @@ class Splits:
 
     def training(self, batch_size, seed):
         """Return the training split's `Epochs`."""
-        return Epochs(*self.get("train"), batch_size, seed, self.mask_zeros, self.resident)
+        options = self.mask_zeros, self.resident, self.num_lengths
+        return Epochs(*self.get("train"), batch_size, seed, *options)
 
     def evaluation(self, split, batch_size=100):
         """Return a split in batches, every example once, with the lengths that training has."""
-        boundaries, _ = length_boundaries(self.get("train")[0], self.mask_zeros)
+        boundaries, _ = length_boundaries(self.get("train")[0], self.mask_zeros, self.num_lengths)
         x, y = self.get(split)
         options = {}
         if boundaries:
@@ -113,7 +118,7 @@ def fixture_folder(task):
     return Path(datasets.__file__).parent / "tfds_builders" / name / "dummy_data"
 
 
-def length_boundaries(x, mask_zeros=False):
+def length_boundaries(x, mask_zeros=False, count=8):
     """Return the lengths to which batches are cut, up to L, and the options of `Batches` for it.
 
     They are None and empty for real-valued sequences that all have L steps.
@@ -122,5 +127,6 @@ def length_boundaries(x, mask_zeros=False):
         return None, {}
     lengths = sequence_lengths(x)
     longest = x.shape[1] if mask_zeros else x.shape[-1]
-    boundaries = sorted({*(b for b in choose_boundaries(lengths)[:-1] if b < longest), longest})
+    boundaries = choose_boundaries(lengths, count)
+    boundaries = sorted({*(b for b in boundaries[:-1] if b < longest), longest})
     return boundaries, {"lengths": lengths, "boundaries": boundaries}

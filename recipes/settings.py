@@ -83,6 +83,7 @@ class Settings:
     pretrain: TrainingSettings = TrainingSettings()
     train: TrainingSettings = TrainingSettings()
     calibration: int = 64  # training sequences that measure the controllability Gramians; 0: exact
+    num_lengths: int = 8  # that batches are cut to; JAX compiles for each of them
     seed: int = 0
     checkpoint_minutes: float = 2.0
 

@@ -62,7 +62,9 @@ class Stages:
         self.settings, self.work_dir = settings, Path(work_dir)
         self.clock, self.command, self.smoke = clock or Clock(), command, smoke
         self.task = importlib.import_module(f"keras_dss.datasets.{settings.task}")
-        self.splits = Splits(self.task, data_dir, smoke, settings.model.mask_zeros, resident)
+        self.splits = Splits(
+            self.task, data_dir, smoke, settings.model.mask_zeros, resident, settings.num_lengths
+        )
 
     def run(self, stage, models=()):
         """Do one stage, for the named models or for all; return whether it is complete.
@@ -204,7 +206,8 @@ class Stages:
         child = self.settings.models[name]
         training = self.settings.train if child else self.settings.pretrain
         found = {
-            "name": name, "seed": self.settings.seed, "training": dataclasses.asdict(training),
+            "name": name, "seed": self.settings.seed, "num_lengths": self.settings.num_lengths,
+            "training": dataclasses.asdict(training),
             "model": dataclasses.asdict(self.settings.model),
             "start": dataclasses.asdict(child) if child else "skew_hippo",
         }  # fmt: skip
