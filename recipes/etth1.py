@@ -12,14 +12,14 @@ import dataclasses
 
 from recipes.settings import Child, ModelSettings, Settings, TrainingSettings
 
-_pretrain = TrainingSettings(epochs=15, batch_size=32, learning_rate=3e-3, weight_decay=0.05)
-_train = dataclasses.replace(_pretrain, epochs=6)
+_pretrain = TrainingSettings(epochs=6, batch_size=32, learning_rate=1e-3, weight_decay=0.05)
+_train = dataclasses.replace(_pretrain, epochs=3)
 
 settings = Settings(
     task="etth1",
     state_size=64,
     children=(Child(16, "bt"), Child(8, "bt"), Child(16, "skew_hippo")),
-    model=ModelSettings(features=32, num_blocks=2, readout="last", relative=True, dropout=0.1),
+    model=ModelSettings(features=32, num_blocks=2, readout="last", relative=True, dropout=0.2),
     pretrain=_pretrain,
     train=_train,
 )
