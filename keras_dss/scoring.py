@@ -140,6 +140,19 @@ def say(metrics):
     return text
 
 
+def brief(metrics):
+    """Returns metrics in a few words, for tables.
+
+    >>> brief({"mse": 0.375, "mae": 0.4, "total": 2785})
+    'MSE 0.3750, MAE 0.4000'
+    """
+    if "mse" in metrics:
+        return f"MSE {metrics['mse']:.4f}, MAE {metrics['mae']:.4f}"
+    if "bits_per_character" in metrics:
+        return f"{metrics['bits_per_character']:.3f} bits/character, {metrics['accuracy']:.2%}"
+    return say(metrics)
+
+
 def baselines(kind, train, test, num_classes=None):
     """Returns what takes no model, for a card: metrics on `test` of trivial answers.
 

@@ -4,6 +4,7 @@ from rich import box
 from rich.table import Table
 
 from keras_dss.cli.console import console, print_table
+from keras_dss.cli.evaluate import baseline_cells, metric_cells, metric_names
 
 NAME = "info"
 ARGUMENTS = ("NAME",)
@@ -43,21 +44,15 @@ def run(arguments, values):
 def _metrics(card):
     """A row for each split and baseline."""
     metrics = card["metrics"]
-    names = sorted(set(metrics["test"]) - {"accuracy", "correct", "total"})
+    known = metric_names(metrics["test"])
+    others = sorted(set(metrics["test"]) - {*known, "total"})
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("split")
-    for name in ("accuracy", "correct", *names, "examples"):
-        table.add_column(name, justify="right")
+    for name in ("split", *known, "examples", *others):
+        table.add_column(name.replace("_", " "), justify="left" if name == "split" else "right")
     for split, found in metrics.items():
-        table.add_row(
-            split,
-            f"{found['accuracy']:.2%}" if "accuracy" in found else "",
-            f"{found['correct']:,}" if "correct" in found else "",
-            *(f"{found[name]:.4g}" for name in names),
-            f"{found['total']:,}",
-        )
+        table.add_row(split, *metric_cells(found), *(f"{found[name]:.4g}" for name in others))
     for name, value in card["baselines"].items():
-        table.add_row(f"baseline: {name}", f"{value:.2%}" if 0 <= value <= 1 else f"{value:.4g}")
+        table.add_row(f"baseline: {name}", *baseline_cells(name, value, known))
     return table
 
 

@@ -5,16 +5,18 @@ import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
 
-CHUNK = 32  # features at a time: the working set stays in cache
+CHUNK = 64  # features at most at a time: the working set stays in cache
 
 
 def map_chunks(function, count, chunk=CHUNK):
     """`[function(slice), ...]` over slices that cover `range(count)`, in order."""
+    cores = os.cpu_count() or 1
+    chunk = max(1, min(chunk, -(-count // cores)))
     parts = [slice(i, min(i + chunk, count)) for i in range(0, max(count, 1), chunk)]
     with one_thread_each():
         if len(parts) < 2:
             return [function(part) for part in parts]
-        with ThreadPoolExecutor(min(len(parts), os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(min(len(parts), cores)) as pool:
             return list(pool.map(function, parts))
 
 

@@ -66,7 +66,7 @@ def test_rows(folder):
 def test_markdown(folder):
     lines = zoo.markdown_table(folder).splitlines()
     assert len(lines) == 5 and len({line.count("|") for line in lines}) == 1
-    assert "| `line_n8` | MSE 0.2500, MAE 0.4000 (8 examples) |  |" in lines[2]
+    assert "| `line_n8` | MSE 0.2500, MAE 0.4000 |  |" in lines[2]
     assert "| `toy_n16_bt` | 50.00% (4 of 8) | 40.00% |" in lines[3]
     assert lines[3].endswith("| `toy_n64` | 1 |")
 

@@ -1,6 +1,6 @@
 """The table of published models, as rows and as Markdown."""
 
-from keras_dss.scoring import say
+from keras_dss.scoring import brief
 from keras_dss.zoo.catalogue import card
 from keras_dss.zoo.storage import names
 
@@ -51,7 +51,7 @@ def say_score(row):
     """Returns the test metrics of a row in words."""
     test = row["test"]
     if "mse" in test or "accuracy" in test:
-        return say(test)
+        return brief(test)
     return ", ".join(f"{key} {test[key]:.4g}" for key in sorted(test) if key != "total")
 
 
