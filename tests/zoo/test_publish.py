@@ -274,8 +274,12 @@ class TestModel:
         "name", ["toy", "toy_n0", "other_n4", "toy_n4_xx", "Toy_n4", "toy_n4/..", "", None, 4]
     )
     def test_name_rule(self, tmp_path, model, name):
-        with pytest.raises(zoo.PublishError, match="<task>_n<state size>\\[_bt\\]"):
+        with pytest.raises(zoo.PublishError, match="<task>\\[_base\\]_n<state size>\\[_bt\\]"):
             zoo.publish(model, name, make_card(), make_inputs(), root=tmp_path)
+
+    def test_models_of_the_published_systems_size_are_told_by_their_names(self, tmp_path, model):
+        card = zoo.publish(model, "toy_base_n4", make_card(), make_inputs(), root=tmp_path)
+        assert card["task"] == "toy" and zoo.list(tmp_path) == ["toy_base_n4"]
 
     def test_reduced_models_have_a_published_parent(self, tmp_path, model):
         with pytest.raises(zoo.CardError, match="parent.*Received: None"):
