@@ -7,17 +7,15 @@ the data set want it; the next five validate.
 Source: Jackson, Souza, Flaks, Pan, Nicolas & Thite, "Free Spoken Digit Dataset", 2018.
 """
 
-import gzip
 import io
 import math
 import re
-import tarfile
 import wave
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from keras_dss.datasets.archives import read_members
 from keras_dss.datasets.paths import check_split, data_folder
 from keras_dss.datasets.provenance import Provenance, describe_file
 
@@ -224,18 +222,15 @@ def _belongs(name, split, where):
 
 def _read_archive(path, split):
     """Yields (name, int16 samples)."""
-    try:
-        with tarfile.open(path, "r:gz") as archive:
-            for member in archive:
-                parent, name = Path(member.name).parent.name, Path(member.name).name
-                if parent != "recordings" or not _is_recording(name):
-                    continue
-                where = f"File {path}, member {member.name}"
-                if _belongs(name, split, where):
-                    content = io.BytesIO(archive.extractfile(member).read())
-                    yield name, _read_recording(content, where)
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"File {path}: expected a whole .tar.gz. Received: {error}") from error
+
+    def chosen(member):
+        member = Path(member)
+        return member.parent.name == "recordings" and _is_recording(member.name)
+
+    for member, content in read_members(path, chosen):
+        name, where = Path(member).name, f"File {path}, member {member}"
+        if _belongs(name, split, where):
+            yield name, _read_recording(io.BytesIO(content), where)
 
 
 def _read_folder(path, split):
