@@ -16,8 +16,9 @@ __all__ = [
     "models",
     "ops",
     "optimizers",
+    "scoring",
     "ssm",
     "zoo",
 ]
 
-from keras_dss import datasets, ops, zoo  # isort: skip
+from keras_dss import datasets, ops, scoring, zoo  # isort: skip
