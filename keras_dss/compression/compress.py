@@ -2,14 +2,12 @@
 
 import numpy as np
 
-from keras_dss import ssm
 from keras_dss.compression.calibration import measure_gramians
+from keras_dss.compression.methods import check_method, reduce_layer
 from keras_dss.compression.ranks import resolve_ranks
 from keras_dss.compression.rebuild import find_dss_layers, rebuild
 from keras_dss.compression.report import CompressionReport, LayerReport
 from keras_dss.layers.dss import reduced_config
-
-METHODS = ("balanced", "modal", "modal_refit", "complex")
 
 
 def compress_model(
@@ -62,13 +60,7 @@ def compress_model(
     Source: Ezoe and Sato, arXiv 2402.15993, for balanced truncation of DSS layers as a start for
     training; Moore (1981) for the method.
     """
-    if method not in METHODS:
-        raise ValueError(f"`method` must be one of {METHODS}. Received: method={method!r}")
-    if calibration is not None and method != "balanced":
-        raise ValueError(
-            "Only method='balanced' uses calibration inputs. "
-            f"Received: calibration with method={method!r}"
-        )
+    check_method(method, calibration is not None)
     layers = find_dss_layers(model)
     ranks = resolve_ranks(layers, rank)
     chosen = {path: layer for path, layer in layers.items() if ranks[path] is not None}
@@ -84,7 +76,9 @@ def compress_model(
             rows.append(LayerReport.skipped(path, layer, "the rank is the state size"))
         else:
             system = systems[path]
-            reduction = _reduce(path, layer, system, ranks[path], method, gramians.get(path))
+            reduction = reduce_layer(
+                path, layer, system, ranks[path], method, gramian=gramians.get(path)
+            )
             log_dt = np.asarray(layer.log_dt.numpy(), "float64")
             configs[path] = reduced_config(layer, reduction.system, log_dt)
             rows.append(LayerReport.reduced(path, layer, system, reduction))
@@ -105,31 +99,3 @@ def _system(path, layer):
         return layer.to_system()
     except ValueError as error:
         raise ValueError(f"Layer {path!r} cannot be reduced: {error}") from error
-
-
-def _reduce(path, layer, system, rank, method, gramian):
-    """An object with `system`, `hankel_singular_values`, `error_bound`, `condition`."""
-    horizon = layer.kernel_length if layer.parameterization == "softmax" else None
-    try:
-        if method == "balanced":
-            # growing modes serve a finite kernel as well as any
-            return ssm.balanced_truncation(
-                system, rank, horizon=horizon, controllability=gramian, stable=horizon is None
-            )
-        reduce = {
-            "modal": ssm.modal_truncation,
-            "modal_refit": lambda system, rank: ssm.modal_truncation(system, rank, refit=True),
-            "complex": ssm.complex_balanced_truncation,
-        }[method]
-        reduced = reduce(system, rank)
-        return ssm.BalancedTruncation(
-            system=reduced,
-            hankel_singular_values=ssm.hankel_singular_values(system),
-            error_bound=np.full(system.shape, np.nan),
-            order=np.full(system.shape, 2 * rank),
-            condition=np.ones(system.shape),
-            stable=np.all(np.abs(reduced.poles) < 1.0, axis=-1),
-            original=system,
-        )
-    except ssm.UnstableSystemError as error:
-        raise ssm.UnstableSystemError(f"Layer {path!r} cannot be reduced: {error}") from error

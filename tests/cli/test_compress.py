@@ -103,7 +103,7 @@ def test_file_without_a_task(run, tmp_path):
 
 
 def test_methods_are_those_of_the_package():
-    assert compress.METHODS == compression.METHODS
+    assert compress.METHODS == tuple(compression.METHODS)
 
 
 @pytest.mark.parametrize(
