@@ -35,7 +35,7 @@ setup(
         "absl-py>=2.1",
         "h5py>=3.11",
         "keras>=3.15",
-        "keras-tuner>=1.4.8",
+        "keras-tuner[bayesian]>=1.4.8",
         "matplotlib>=3.9",
         "numpy>=2.0",
         "pillow>=11.0",
