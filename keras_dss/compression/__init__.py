@@ -2,6 +2,18 @@
 
 from keras_dss.compression.compress import compress_model
 from keras_dss.compression.methods import METHODS
+from keras_dss.compression.pruning import prune_model
+from keras_dss.compression.quantization import quantize_model
 from keras_dss.compression.report import CompressionReport, LayerReport
+from keras_dss.compression.weight_report import BytesReport, WeightReport
 
-__all__ = ["METHODS", "CompressionReport", "LayerReport", "compress_model"]
+__all__ = [
+    "METHODS",
+    "BytesReport",
+    "CompressionReport",
+    "LayerReport",
+    "WeightReport",
+    "compress_model",
+    "prune_model",
+    "quantize_model",
+]
