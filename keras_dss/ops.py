@@ -127,7 +127,7 @@ def zero_order_hold(log_poles, step, weights):
     return re * step, im * step
 
 
-def _softmax_modes(log_poles, step, weights, kernel_length):
+def softmax_modes(log_poles, step, weights, kernel_length):
     """Modes of DSS-softmax turned so that none grows: `y = +-x` with Re y <= 0.
 
     A decaying mode contributes `c exp(l y)` to tap l, a growing one `c exp((L - 1 - l) y)`, where
@@ -156,7 +156,7 @@ def softmax_kernel(log_poles, step, weights, kernel_length, length):
     Returns:
         Real tensor (..., length).
     """
-    y, c, growing = _softmax_modes(log_poles, step, weights, kernel_length)
+    y, c, growing = softmax_modes(log_poles, step, weights, kernel_length)
     forward = kernel(y, (c[0] * (1.0 - growing), c[1] * (1.0 - growing)), length)
     backward = kernel(y, (c[0] * growing, c[1] * growing), kernel_length)
     return forward + ops.flip(backward, axis=-1)[..., :length]
@@ -164,7 +164,7 @@ def softmax_kernel(log_poles, step, weights, kernel_length, length):
 
 def softmax_residues(log_poles, step, weights, kernel_length):
     """Residues c of DSS-softmax in K_l = Re sum_n c_n exp(l x_n), pair (..., N)."""
-    y, c, growing = _softmax_modes(log_poles, step, weights, kernel_length)
+    y, c, growing = softmax_modes(log_poles, step, weights, kernel_length)
     last = powers(y, kernel_length - 1)
     turned = complex_multiply(c, last)
     return tuple(growing * t + (1.0 - growing) * d for t, d in zip(turned, c, strict=True))

@@ -40,6 +40,9 @@ class DSS(DSSParameters):
             d_initializer: initial parameters; Skew-HiPPO, log-uniform and N(0, 1) by default.
         lambda_regularizer, log_dt_regularizer, w_regularizer, d_regularizer: regularizers.
         lambda_constraint, log_dt_constraint, w_constraint, d_constraint: constraints.
+        system_regularizer: regularizer of the whole system, called with one real tensor
+            (..., 4, N), [Re a, Im a, Re c, Im c] of its poles and residues; see
+            `keras_dss.regularizers`.
 
     Call arguments:
         inputs: (batch, length, features), any float dtype; the length may be unknown.

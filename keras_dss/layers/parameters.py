@@ -51,6 +51,7 @@ class DSSParameters(keras.layers.Layer):
         log_dt_constraint=None,
         w_constraint=None,
         d_constraint=None,
+        system_regularizer=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -86,6 +87,7 @@ class DSSParameters(keras.layers.Layer):
         self.log_dt_constraint = keras.constraints.get(log_dt_constraint)
         self.w_constraint = keras.constraints.get(w_constraint)
         self.d_constraint = keras.constraints.get(d_constraint)
+        self.system_regularizer = keras.regularizers.get(system_regularizer)
         self.supports_masking = True
 
     @property
@@ -151,6 +153,28 @@ class DSSParameters(keras.layers.Layer):
             )
         return dss_ops.zero_order_hold(self.log_poles(), self.step(), weights)
 
+    def system_tensor(self):
+        """What `system_regularizer` sees: [Re a, Im a, Re c, Im c] of K_l = Re sum_n c_n a_n^l.
+
+        Returns:
+            (H, 4, N), or (2, H, 4, N) when bidirectional. Softmax layers have one more leading axis
+            of size 2: the system of their decaying modes, and that of their growing modes as seen
+            backwards from the last tap, where they decay too.
+        """
+        x, step = self.log_poles(), self.step()
+        weights = self.W[..., 0], self.W[..., 1]
+        if self.parameterization == "exp":
+            return _stacked(x, dss_ops.zero_order_hold(x, step, weights))
+        x, c, growing = dss_ops.softmax_modes(x, step, weights, self.kernel_length)
+        parts = ((part * share for part in c) for share in (1.0 - growing, growing))
+        return ops.stack([_stacked(x, tuple(part)) for part in parts])
+
+    def _get_own_losses(self):
+        losses = super()._get_own_losses()
+        if self.system_regularizer is not None and self.built and self.trainable:
+            losses.append(self.system_regularizer(self.system_tensor()))
+        return losses
+
     def to_system(self):
         """The layer as discrete-time systems in float64, `D` included as feedthrough.
 
@@ -213,7 +237,15 @@ class DSSParameters(keras.layers.Layer):
             constraint = getattr(self, f"{name}_constraint")
             config[f"{name}_regularizer"] = keras.regularizers.serialize(regularizer)
             config[f"{name}_constraint"] = keras.constraints.serialize(constraint)
+        config["system_regularizer"] = keras.regularizers.serialize(self.system_regularizer)
         return config
+
+
+def _stacked(log_poles, residues):
+    """[Re a, Im a, Re c, Im c] (..., 4, N) of poles a = exp(x)."""
+    poles = dss_ops.powers(log_poles, ops.ones((), dtype="int32"))
+    poles = (ops.broadcast_to(part, ops.shape(residues[0])) for part in poles)
+    return ops.stack([*poles, *residues], axis=-2)
 
 
 def residue_ratio(x, kernel_length=None):
