@@ -3,7 +3,7 @@
 Importing the package registers every class with Keras, so that saved models load.
 """
 
-from keras_dss import initializers, layers, models, optimizers, ssm
+from keras_dss import initializers, layers, models, optimizers, regularizers, ssm
 from keras_dss.compression import compress_model
 from keras_dss.version import __version__
 
@@ -16,6 +16,7 @@ __all__ = [
     "models",
     "ops",
     "optimizers",
+    "regularizers",
     "scoring",
     "ssm",
     "zoo",
