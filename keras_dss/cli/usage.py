@@ -59,7 +59,7 @@ def _spelling(flag):
 
 def _kind(flag):
     kinds = {"int": "N", "float": "X"}
-    names = {"output": "FILE.keras", "data_dir": "FOLDER", "rank": "R"}
+    names = {"output": "FILE.keras", "data_dir": "FOLDER", "work_dir": "FOLDER", "rank": "R"}
     return names.get(flag.name) or kinds.get(flag.flag_type(), flag.name.upper())
 
 

@@ -100,10 +100,14 @@ class CompressionTuner(keras_tuner.Tuner):
     def load_model(self, trial):
         """The model of a trial with the best weights it had, compiled and ready for `fit`."""
         model = self.hypermodel.build(trial.hyperparameters)
-        weights = self._weights(trial.hyperparameters.values)
-        if weights.exists():
-            model.load_weights(weights)
+        self.load_weights(model, trial.hyperparameters.values)
         return model
+
+    def load_weights(self, model, values):
+        """Gives a model the best weights of the trial with some hyperparameters, if it trained."""
+        path = self._weights(values)
+        if path.exists():
+            model.load_weights(path)
 
     def front(self):
         """The trials that no other one beats in quality, states and bytes; see `pareto_front`."""
@@ -137,7 +141,7 @@ class CompressionTuner(keras_tuner.Tuner):
         model = self.hypermodel.build(hp)
         if "tuner/trial_id" in hp.values:
             past = self.oracle.get_trial(hp.values["tuner/trial_id"])
-            model.load_weights(self._weights(past.hyperparameters.values))
+            self.load_weights(model, past.hyperparameters.values)
         return model
 
     def _weights(self, values):
