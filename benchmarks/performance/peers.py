@@ -1,0 +1,100 @@
+"""Row `peers`: one residual block, forward and training step, in time and memory.
+
+The block is x + dense(gelu(mixer(norm(x)))), in float32; a step is forward, mean square error
+against a target of the same shape, backward and an AdamW update. Memory is the highest resident
+memory during timed steps beyond that of the process after its imports.
+"""
+
+import contextlib
+
+from rich.table import Table
+
+from benchmarks.performance.turns import Worker, WorkerError, ask_all, take_turns
+
+PASSES = ("step", "forward")
+START_TIMEOUT = 600.0  # seconds for building, and for the first step with its compilation
+FIRST_STEP = {"run": "step", "most": 1}
+
+
+def measure(sizes, candidates, console, **settings):
+    """A list with one entry a size."""
+    results = []
+    for size in sizes:
+        console.print(f"[bold]{size.name}[/bold]: {len(candidates)} processes start and compile")
+        rows = measure_size(size, candidates, console, **settings)
+        results.append({"size": size.as_dict(), "candidates": rows})
+        console.print(table(results[-1]))
+    return results
+
+
+def measure_size(size, candidates, console, **settings):
+    rows = {
+        c.name: {"name": c.name, "group": c.group, "backend": c.backend, "note": c.note}
+        for c in candidates
+    }
+
+    def report(name, answer):
+        if isinstance(answer, WorkerError):
+            rows[name]["error"] = str(answer)
+            console.print(f"  {name}: {answer}", highlight=False)
+        elif "times" in answer:
+            console.print(f"  {name}: first step {answer['times'][0]:.1f} s", highlight=False)
+
+    with contextlib.ExitStack() as stack:
+        workers = {c.name: stack.enter_context(Worker(c.backend)) for c in candidates}
+        loads = {
+            c.name: {"load": c.load, "arguments": c.options | {"size": size.as_dict()}}
+            for c in candidates
+        }
+        loaded = ask_all(workers, loads, START_TIMEOUT, report)
+        workers = {name: worker for name, worker in workers.items() if "error" not in rows[name]}
+        first = ask_all(workers, dict.fromkeys(workers, FIRST_STEP), START_TIMEOUT, report)
+        workers = {name: worker for name, worker in workers.items() if "error" not in rows[name]}
+        for name, worker in workers.items():
+            rows[name]["first_step"] = first[name]["times"][0]
+            worker.ask(memory="reset")
+        for what in PASSES:
+            contestants = {name: (worker, what) for name, worker in workers.items()}
+            for name, times in take_turns(contestants, **settings).items():
+                rows[name][what] = times
+            if what == "step":
+                for name, worker in workers.items():
+                    rows[name]["memory"] = memory(worker, loaded[name])
+    return list(rows.values())
+
+
+def memory(worker, answer):
+    """Bytes: after the imports, and the highest during steps beyond that."""
+    try:
+        peak = worker.ask(memory="peak")["peak"]
+    except WorkerError as error:
+        return {"error": str(error)}
+    return {"imports": answer["import_memory"], "growth": peak - answer["import_memory"]}
+
+
+def table(result):
+    """The times of one size, and the ratio to the fastest state space layer of PyTorch."""
+    rows = [row for row in result["candidates"] if "median" in row.get("step", {})]
+    reference = fastest(rows, "state_space")
+    shown = Table("", "step ms", "ratio", "forward ms", "memory MiB")
+    for row in result["candidates"]:
+        if row not in rows:
+            error = row.get("error") or row["step"]["error"]
+            shown.add_row(row["name"], error[:60], "", "", "")
+            continue
+        step = row["step"]["median"]
+        ratio = f"{reference['step']['median'] / step:.2f}" if reference else ""
+        forward = row["forward"].get("median")
+        shown.add_row(
+            row["name"],
+            f"{1e3 * step:.1f}",
+            ratio,
+            f"{1e3 * forward:.1f}" if forward else row["forward"]["error"][:30],
+            f"{row['memory'].get('growth', 0) / 2**20:.0f}",
+        )
+    return shown
+
+
+def fastest(rows, *groups, key=lambda row: row["step"]["median"]):
+    """The row of the least time (or other key) among groups, or None."""
+    return min((row for row in rows if row["group"] in groups), key=key, default=None)

@@ -1,0 +1,152 @@
+"""The measuring side: workers over pipes, and functions of several workers timed in turns."""
+
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+MEMORY_LIMIT = 14 * 2**30  # bytes of one worker: larger ones are reported as not fitting
+
+
+class WorkerError(RuntimeError):
+    """What a worker reported, or that it ended or did not answer in time."""
+
+
+class Worker:
+    """A process of `benchmarks.performance.worker`.
+
+    Args:
+        backend: KERAS_BACKEND of the process, or None.
+        memory_limit: bytes of private memory, or None.
+    """
+
+    def __init__(self, backend=None, memory_limit=MEMORY_LIMIT):
+        environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3", PYTHONWARNINGS="ignore")
+        if backend is not None:
+            environment["KERAS_BACKEND"] = backend
+        if memory_limit:
+            environment["BENCHMARK_MEMORY_LIMIT"] = str(memory_limit)
+        self.errors = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.performance.worker"],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+        )
+
+    def ask(self, timeout=300.0, **request):
+        """The answer to one request; WorkerError for an error there, or none within `timeout`."""
+        try:
+            self.process.stdin.write(json.dumps(request).encode() + b"\n")
+            self.process.stdin.flush()
+        except OSError:
+            raise WorkerError(self._ending()) from None
+        if not select.select([self.process.stdout], [], [], timeout)[0]:
+            raise WorkerError(f"no answer within {timeout:.0f} s")
+        line = self.process.stdout.readline()
+        if not line:
+            raise WorkerError(self._ending())
+        answer = json.loads(line)
+        if "error" in answer:
+            raise WorkerError(answer["error"])
+        return answer
+
+    def _ending(self):
+        code = self.process.wait()
+        self.errors.seek(0)
+        text = self.errors.read().decode(errors="replace").strip().splitlines()
+        return f"the process ended with code {code}: {text[-1][:200] if text else ''}"
+
+    def close(self):
+        self.process.stdin.close()
+        try:
+            self.process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+        self.errors.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def summary(times):
+    """Median and minimum of times in seconds, with all of them."""
+    return {
+        "median": float(np.median(times)),
+        "min": float(np.min(times)),
+        "times": [round(value, 6) for value in times],
+    }
+
+
+def ask_all(workers, requests, timeout, report=lambda name, answer: None, threads=2):
+    """Sends each worker its request, some at once.
+
+    Args:
+        workers: dict from name to `Worker`. requests: dict from name to the request.
+        timeout: seconds for each answer. report: called with each name and answer.
+        threads: requests at once.
+
+    Returns:
+        dict from name to the answer, or to the `WorkerError`.
+    """
+
+    def start(name):
+        try:
+            answer = workers[name].ask(timeout=timeout, **requests[name])
+        except WorkerError as error:
+            answer = error
+        report(name, answer)
+        return name, answer
+
+    with ThreadPoolExecutor(threads) as pool:
+        return dict(pool.map(start, workers))
+
+
+def take_turns(contestants, rounds, seconds, budget, timeout=120.0):
+    """Times of functions of several workers, measured in turns.
+
+    The first two runs of each function are for warming up; a function that takes long is warmed up
+    once and has fewer turns.
+
+    Args:
+        contestants: dict from a key to `(worker, name of its function)`.
+        rounds: turns of each. seconds: of one turn, one run at least.
+        budget: seconds after which a function has no further turn.
+
+    Returns:
+        dict from key to `summary`, or `{"error": text}`.
+    """
+    spent, times, results = {}, {}, {}
+
+    def turn(key, **request):
+        worker, name = contestants[key]
+        start = time.perf_counter()
+        try:
+            return worker.ask(timeout=timeout, run=name, **request)["times"]
+        except WorkerError as error:
+            results[key] = {"error": str(error)}
+            return []
+        finally:
+            spent[key] = spent.get(key, 0.0) + time.perf_counter() - start
+
+    for key in contestants:
+        if turn(key, most=1) and spent[key] < budget / 3:
+            turn(key, most=1)
+        spent[key], times[key] = 0.0, []
+    for _ in range(rounds):
+        for key in contestants:
+            if key not in results and spent[key] < budget:
+                times[key] += turn(key, seconds=seconds)
+    return {key: results.get(key) or summary(times[key]) for key in contestants}
