@@ -28,7 +28,7 @@ def command_help(command, values):
         out.print(f"{command.DETAILS}\n")
     grid = _grid()
     for flag in own_flags(values):
-        grid.add_row(_spelling(flag), _meaning(flag))
+        grid.add_row(_spelling(flag, getattr(command, "SPELLINGS", {})), _meaning(flag))
     out.print("Flags:")
     out.print(Padding(grid, (0, 0, 0, 2)))
     out.print("\nExamples:" if len(command.EXAMPLES) > 1 else "\nExample:")
@@ -53,8 +53,10 @@ def _grid():
     return grid
 
 
-def _spelling(flag):
-    return f"--{flag.name}" if flag.boolean else f"--{flag.name}={_kind(flag)}"
+def _spelling(flag, spellings):
+    if flag.boolean:
+        return f"--{flag.name}"
+    return f"--{flag.name}={spellings.get(flag.name) or _kind(flag)}"
 
 
 def _kind(flag):
