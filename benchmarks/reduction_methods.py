@@ -9,15 +9,14 @@ training sequences. With `--write` the table replaces the one between the marker
 """
 
 import importlib
-import os
-import re
-import tempfile
 import time
 
 import numpy as np
 from absl import app, flags
 from rich.console import Console
 from rich.table import Table
+
+from benchmarks.documents import replace_between_markers
 
 _MODEL = flags.DEFINE_string("model", "smnist_n64", "Name in the zoo.")
 _RANKS = flags.DEFINE_list("ranks", ["32", "16", "8", "4", "2"], "Modes to keep.")
@@ -52,21 +51,6 @@ def markdown(name, original, total, ranks, rows):
     for method, values in rows.items():
         lines.append(f"| {method} | " + " | ".join(f"{100 * v:.2f}" for v in values) + " |")
     return "\n".join(lines)
-
-
-def replace_between_markers(path, name, text):
-    """Writes `text` between the markers of `name` in a Markdown file, atomically."""
-    with open(path) as file:
-        document = file.read()
-    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    if start not in document or end not in document:
-        raise ValueError(f"Expected the markers {start} and {end} in {path}. Received: neither")
-    pattern = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
-    document = pattern.sub(lambda _: f"{start}\n{text}\n{end}", document)
-    folder = os.path.dirname(os.path.abspath(path))
-    with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as file:
-        file.write(document)
-    os.replace(file.name, path)
 
 
 def main(_):
