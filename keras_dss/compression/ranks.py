@@ -1,4 +1,4 @@
-"""Which rank each layer gets."""
+"""Ranks that are given, for all layers alike or layer by layer."""
 
 import numbers
 from collections.abc import Mapping
@@ -17,22 +17,40 @@ def resolve_ranks(layers, rank):
     Raises:
         ValueError: for ranks that do not fit, and names that no layer has.
     """
-    if not isinstance(rank, Mapping):
-        return {path: _rank(path, layer, rank) for path, layer in layers.items()}
-    ranks = dict.fromkeys(layers)
-    for key, value in rank.items():
+    return by_layer("rank", layers, rank, _rank)
+
+
+def by_layer(name, layers, given, check):
+    """An argument's value for each layer.
+
+    Args:
+        name: of the argument, for messages. layers: dict from paths to `DSS` layers.
+        given: a value for all, or a mapping from names or paths of layers to values.
+        check: `(path, layer, value)` to the value, or it raises.
+
+    Returns:
+        dict from paths to values, None for layers that a mapping leaves out.
+
+    Raises:
+        ValueError: for names that no layer has, or several.
+    """
+    if not isinstance(given, Mapping):
+        return {path: check(path, layer, given) for path, layer in layers.items()}
+    values = dict.fromkeys(layers)
+    for key, value in given.items():
         found = [path for path, layer in layers.items() if key in (path, layer.name)]
         if not found:
             raise ValueError(
-                f"`rank` must name DSS layers of the model: {', '.join(layers)}. Received: {key!r}"
+                f"`{name}` must name DSS layers of the model: {', '.join(layers)}. "
+                f"Received: {key!r}"
             )
         if len(found) > 1:
             raise ValueError(
-                f"`rank` must name one layer; {key!r} is the name of {', '.join(found)}. "
+                f"`{name}` must name one layer; {key!r} is the name of {', '.join(found)}. "
                 f"Received: {key!r}"
             )
-        ranks[found[0]] = _rank(found[0], layers[found[0]], value)
-    return ranks
+        values[found[0]] = check(found[0], layers[found[0]], value)
+    return values
 
 
 def _rank(path, layer, rank):

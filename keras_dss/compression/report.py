@@ -1,4 +1,4 @@
-"""What a reduction did to each layer."""
+"""What a reduction did to each layer, and to the model's answers."""
 
 import dataclasses
 import io
@@ -6,94 +6,11 @@ import os
 
 import numpy as np
 
-RTOL = 1e-3  # relative tolerance of the certified H-infinity errors
+from keras_dss.compression.layer_report import LayerReport
+from keras_dss.compression.outputs import OutputChange
 
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class LayerReport:
-    """One DSS layer before and after.
-
-    Attributes:
-        path: of the layer in the model.
-        rank_before, rank_after: modes of each feature.
-        states_before, states_after: modes of all features and directions.
-        parameters_before, parameters_after: weights of the layer (lambda, dt, W and D).
-        hankel_singular_values: float64 (..., H, 2N) of the real systems, descending, None if
-            the layer was skipped.
-        hinf_norm: of the original layer, the largest over the features.
-        hinf_error: of the reduction, the largest over the features, certified to 0.1 %.
-        h2_error, h2_norm: H2 norms over all features, root of the sum of squares.
-        error_bound: upper bound of `hinf_error`: 2 sum of the dropped Hankel values of the worst
-            feature for balanced truncation with exact Gramians, the certified upper end of the
-            H-infinity error itself otherwise.
-        condition: largest condition number of the re-diagonalisation.
-        stable: whether every reduced pole lies inside the unit circle.
-        reason: why the layer was skipped, None if it was reduced.
-    """
-
-    path: str
-    rank_before: int
-    rank_after: int
-    states_before: int
-    states_after: int
-    parameters_before: int
-    parameters_after: int
-    hankel_singular_values: np.ndarray | None = None
-    hinf_norm: float | None = None
-    hinf_error: float | None = None
-    h2_norm: float | None = None
-    h2_error: float | None = None
-    error_bound: float | None = None
-    condition: float | None = None
-    stable: bool | None = None
-    reason: str | None = None
-
-    @classmethod
-    def skipped(cls, path, layer, reason):
-        rank, parameters = layer.state_size, layer.count_params()
-        states = _channels(layer) * rank
-        return cls(path, rank, rank, states, states, parameters, parameters, reason=reason)
-
-    @classmethod
-    def reduced(cls, path, layer, system, reduction):
-        rank, channels = reduction.system.num_modes, _channels(layer)
-        features = layer.log_dt.shape[0]
-        stable = bool(np.all(reduction.stable))
-        norms = {}
-        if system.is_stable and stable:
-            error = reduction.hinf_error(rtol=RTOL)
-            bound = np.where(
-                np.isnan(reduction.error_bound), error * (1.0 + RTOL), reduction.error_bound
-            )
-            norms = {
-                "hinf_norm": float(np.max(system.hinf_norm(rtol=RTOL))),
-                "hinf_error": float(np.max(error)),
-                "error_bound": float(np.max(bound)),
-                "h2_norm": float(np.sqrt(np.sum(np.square(system.h2_norm())))),
-                "h2_error": float(np.sqrt(np.sum(np.square(reduction.h2_error())))),
-            }
-        return cls(
-            path=path,
-            rank_before=layer.state_size,
-            rank_after=rank,
-            states_before=channels * layer.state_size,
-            states_after=channels * rank,
-            parameters_before=layer.count_params(),
-            parameters_after=4 * channels * rank + 2 * features,
-            hankel_singular_values=reduction.hankel_singular_values,
-            condition=float(np.max(reduction.condition)),
-            stable=stable,
-            **norms,
-        )
-
-    def to_dict(self):
-        """Plain Python values; of the Hankel values the largest of each feature's index."""
-        values = dataclasses.asdict(self)
-        hankel = values.pop("hankel_singular_values")
-        if hankel is not None:
-            largest = np.asarray(hankel).reshape(-1, np.shape(hankel)[-1]).max(axis=0)
-            values["hankel_singular_values_max"] = [float(v) for v in largest]
-        return values
+__all__ = ["CompressionReport", "LayerReport"]
+WIDTH = 100  # of the printed table
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -102,26 +19,45 @@ class CompressionReport:
 
     Attributes:
         model: name of the model.
-        method: one of `keras_dss.compression.METHODS`.
+        method: a name in `keras_dss.compression.METHODS`.
         calibrated: whether the controllability Gramians were measured on inputs.
+        target: what was asked for, in words: a rank, a tolerance or a budget.
         layers: tuple of `LayerReport`.
         parameters_before, parameters_after: weights of the whole model.
+        outputs: `OutputChange` of the model's outputs on calibration inputs, None without them.
     """
 
     model: str
     method: str
     calibrated: bool
+    target: str
     layers: tuple
     parameters_before: int
     parameters_after: int
+    outputs: OutputChange | None = None
 
     @property
     def states_before(self):
+        """Modes over all layers, features and directions."""
         return sum(layer.states_before for layer in self.layers)
 
     @property
     def states_after(self):
+        """The same afterwards."""
         return sum(layer.states_after for layer in self.layers)
+
+    @property
+    def notes(self):
+        """What a reader should know, sentences that name the layers."""
+        where = {}
+        for layer in self.layers:
+            for note in layer.notes:
+                where.setdefault(note, []).append(layer.path)
+        every = len(self.layers) if len(self.layers) > 1 else None
+        return tuple(
+            f"{note}: {'every layer' if len(paths) == every else ', '.join(paths)}"
+            for note, paths in where.items()
+        )
 
     def to_dict(self):
         """Plain Python values, for JSON."""
@@ -129,10 +65,13 @@ class CompressionReport:
             "model": self.model,
             "method": self.method,
             "calibrated": self.calibrated,
+            "target": self.target,
             "states_before": self.states_before,
             "states_after": self.states_after,
             "parameters_before": self.parameters_before,
             "parameters_after": self.parameters_after,
+            "outputs": self.outputs and dataclasses.asdict(self.outputs),
+            "notes": list(self.notes),
             "layers": [layer.to_dict() for layer in self.layers],
         }
 
@@ -141,51 +80,46 @@ class CompressionReport:
         from rich import box
         from rich.table import Table
 
-        gramian = "measured controllability Gramian" if self.calibrated else "exact Gramians"
+        gramian = "measured Gramian" if self.calibrated else "exact Gramians"
         how = f"{self.method}, {gramian}" if self.method == "balanced" else self.method
-        table = Table(title=f"{self.model}: {how}", box=box.SIMPLE_HEAD)
-        for name in ("layer", "modes", "states", "parameters"):
-            table.add_column(name, justify="left" if name == "layer" else "right")
-        for name in ("H-inf error", "bound", "H2 error", "condition", "note"):
-            table.add_column(name, justify="left" if name == "note" else "right")
+        title = f"{self.model}: {how}, {self.target}"
+        table = Table(title=title, caption="\n".join(self.facts()), box=box.SIMPLE_HEAD)
+        table.title_justify = table.caption_justify = "left"
+        table.add_column("layer", overflow="fold")
+        for name in ("modes", "parameters", "H-inf", "bound", "H2", "condition"):
+            table.add_column(name, justify="right", no_wrap=True)
         for layer in self.layers:
             table.add_row(
                 layer.path,
                 _change(layer.rank_before, layer.rank_after),
-                _change(layer.states_before, layer.states_after),
                 _change(layer.parameters_before, layer.parameters_after),
                 _relative(layer.hinf_error, layer.hinf_norm),
                 _relative(layer.error_bound, layer.hinf_norm),
                 _relative(layer.h2_error, layer.h2_norm),
-                "" if layer.condition is None else f"{layer.condition:.1e}",
-                self._note(layer),
+                "" if layer.condition is None else f"{layer.condition:.0e}",
             )
-        table.add_section()
-        table.add_row(
-            "model",
-            "",
-            _change(self.states_before, self.states_after),
-            _change(self.parameters_before, self.parameters_after),
-        )
-        table.caption = "errors and bounds relative to the norm of the original layer"
         return table
 
-    @staticmethod
-    def _note(layer):
-        if layer.reason:
-            return f"skipped: {layer.reason}"
-        notes = []
-        if layer.stable is False:
-            notes.append("unstable")
-        if layer.parameters_after > layer.parameters_before:
-            notes.append("more parameters than before")
-        return ", ".join(notes)
+    def facts(self):
+        """What stands below the table, a list of lines."""
+        lines = [
+            "H-inf, bound and H2: errors of the layers, relative to their norms",
+            f"whole model: {_change(self.states_before, self.states_after)} states, "
+            f"{_change(self.parameters_before, self.parameters_after)} parameters",
+        ]
+        if self.outputs:
+            answers = self.outputs
+            line = f"outputs on {answers.sequences} sequences changed by {answers.relative_l2:.2%}"
+            if answers.agreement is not None:
+                line += f", the largest entry is the same in {answers.agreement:.2%}"
+            lines.append(line)
+        return lines + list(self.notes)
 
     def __str__(self):
         from rich.console import Console
 
         buffer = io.StringIO()
-        Console(file=buffer, width=130).print(self.table())
+        Console(file=buffer, width=WIDTH).print(self.table())
         return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
 
     def plot(self, path):
@@ -229,10 +163,6 @@ class CompressionReport:
         os.replace(temporary, path)
 
 
-def _channels(layer):
-    return layer.log_dt.shape[0] * (2 if layer.bidirectional else 1)
-
-
 def _change(before, after):
     return f"{before:,} -> {after:,}" if before != after else f"{before:,}"
 
@@ -240,4 +170,4 @@ def _change(before, after):
 def _relative(value, norm):
     if value is None or not norm:
         return ""
-    return f"{value / norm:.2e}"
+    return f"{value / norm:.1e}"

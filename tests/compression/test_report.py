@@ -1,0 +1,105 @@
+"""What the report says, and that it is so."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_dss import compress_model
+from keras_dss.compression.report import WIDTH
+from keras_dss.layers import DSS
+from keras_dss.models import DSSClassifier, DSSRegressor
+from tests.compression.models import make_inputs
+from tests.layers.oracles import numpy
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    keras.utils.set_random_seed(3)
+    return DSSClassifier(3, features=4, num_blocks=2, state_size=8, channels=3)
+
+
+def test_outputs_are_compared_on_the_first_sequences(classifier):
+    x = make_inputs(70, 12)
+    batches = [(x[:33], None), (x[33:], None)]
+    small, report = compress_model(classifier, 1, calibration=batches, return_report=True)
+    old, new = numpy(classifier(x[:64])), numpy(small(x[:64]))
+    found = report.outputs
+    assert found.sequences == 64
+    expected = np.linalg.norm(new - old) / np.linalg.norm(old)
+    assert found.relative_l2 == pytest.approx(expected, rel=1e-3)
+    assert found.agreement == np.mean(old.argmax(axis=-1) == new.argmax(axis=-1))
+    assert f"changed by {found.relative_l2:.2%}" in str(report).replace("\n", " ")
+
+
+def test_several_inputs_and_outputs():
+    a, b = keras.Input((None, 3)), keras.Input((None, 3))
+    layer = DSS(4, name="a")
+    y = layer(keras.layers.add([a, b]))
+    model = keras.Model([a, b], {"sum": y, "more": keras.layers.Dense(1)(y)})
+    x = [make_inputs(3), make_inputs(3, seed=1)]
+    small, report = compress_model(model, 1, calibration=x, return_report=True)
+    old, new = (
+        np.concatenate([numpy(m(x)[k]) for k in ("sum", "more")], -1) for m in (model, small)
+    )
+    expected = np.linalg.norm(new - old) / np.linalg.norm(old)
+    assert report.outputs.relative_l2 == pytest.approx(expected, rel=1e-3)
+    assert report.outputs.sequences == 3
+
+
+def test_numbers_have_no_largest_entry():
+    model = DSSRegressor(2, features=3, num_blocks=1, state_size=4, channels=3)
+    _, report = compress_model(model, 2, calibration=make_inputs(), return_report=True)
+    assert report.outputs.agreement is None and "largest" not in str(report)
+
+
+def test_without_calibration_nothing_is_said_of_outputs(classifier):
+    _, report = compress_model(classifier, 2, return_report=True)
+    assert report.outputs is None and "outputs" not in str(report)
+
+
+def test_parameters_are_counted_honestly():
+    """Shared: 2 N + 2 H N + 2 H. Per feature: 4 H r + 2 H, more than that at r = 5 of 8."""
+    model = keras.Sequential([keras.Input((None, 3)), DSS(8, name="a"), DSS(8, name="b")])
+    small, report = compress_model(model, {"a": 5, "b": 3}, return_report=True)
+    assert [row.parameters_before for row in report.layers] == [2 * 8 + 2 * 3 * 8 + 2 * 3] * 2
+    assert [row.parameters_after for row in report.layers] == [4 * 3 * r + 2 * 3 for r in (5, 3)]
+    assert [layer.count_params() for layer in small.layers] == [
+        row.parameters_after for row in report.layers
+    ]
+    assert [row.eigenvalues for row in report.layers] == ["per_feature"] * 2
+    assert not report.layers[0].notes and not report.notes
+    _, report = compress_model(model, {"a": 6, "b": 7}, return_report=True)
+    assert [row.parameters_after for row in report.layers] == [78, 90]
+    assert report.notes == ("more parameters than before: every layer",)
+
+
+def test_dictionary_is_json(classifier):
+    x = make_inputs()
+    _, report = compress_model(classifier, {"ssm_1": 3}, calibration=x, return_report=True)
+    content = json.loads(json.dumps(report.to_dict()))
+    assert content["target"] == "rank {'ssm_1': 3}"
+    assert content["outputs"]["sequences"] == 2
+    assert content["layers"][0]["notes"] == ["skipped: not in the mapping of ranks"]
+    row = content["layers"][1]
+    assert 0.0 < row["rounding"] < row["hinf_error"] <= row["error_bound"]
+
+
+def test_table_fits_a_page(classifier):
+    _, report = compress_model(classifier, budget=0.5, return_report=True)
+    lines = str(report).splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    assert "budget 0.5 of the states" in lines[0]
+    states = f"{report.states_before} -> {report.states_after} states"
+    assert any(states in line for line in lines)
+
+
+def test_an_unstable_layer_has_no_errors():
+    layer = DSS(4, parameterization="softmax", kernel_length=20, name="a")
+    model = keras.Sequential([keras.Input((None, 3)), layer])
+    layer.lambda_re.assign([0.5, -0.5, -0.1, 0.2])
+    _, report = compress_model(model, 2, return_report=True)
+    (row,) = report.layers
+    assert row.hinf_error is row.error_bound is row.hinf_norm is None
+    assert any("unstable" in note for note in row.notes)
