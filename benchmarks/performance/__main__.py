@@ -1,66 +1,108 @@
 """Measures rows and writes benchmarks/results/performance.json.
 
-python -m benchmarks.performance [--rows=peers,...] [--backends=tensorflow,jax,torch] [--quick]
-    [--sizes=1,2] [--candidates=keras_dss,DSS]
+    python -m benchmarks.performance [--rows=peers,...] [--backends=tensorflow,jax,torch] [--quick]
+        [--sizes=1,2] [--candidates=keras_dss,DSS]
+
+Rows: `peers` (time and memory against other libraries), `child` (reduced models against their
+parents), `lengths` (1,024 to 1,048,576 steps), `limits` (of the machine), `profile` (of a training
+step), `utilities` (compression, data, loading, import). `--sizes` are positions in the list of
+sizes, `--candidates` parts of names. The full run takes a quarter of an hour on two quiet cores.
 """
 
 import time
 
 from absl import app, flags
 from rich.console import Console
+from rich.markdown import Markdown
 
-from benchmarks.performance import peers, results
+from benchmarks.performance import machine, own, peers, results, sections, utilities
 from benchmarks.performance.candidates import CANDIDATES
 from benchmarks.performance.sizes import QUICK, SIZES
 
-ROWS = ("peers",)
+FULL = {"rounds": 4, "seconds": 0.4, "budget": 5.0}
+FEW = {"rounds": 2, "seconds": 0.1, "budget": 1.0}
+QUICK_CANDIDATES = ("keras_dss", "eager")
 FLAGS = flags.FLAGS
+
+
+def settings():
+    return FEW if FLAGS.quick else FULL
+
+
+def sizes(default=SIZES):
+    if FLAGS.sizes is not None:
+        return [SIZES[int(position)] for position in FLAGS.sizes]
+    return QUICK if FLAGS.quick else default
+
+
+def candidates():
+    def wanted(candidate):
+        if candidate.group == "ours" and candidate.backend not in FLAGS.backends:
+            return False
+        parts = FLAGS.candidates or ([""] if not FLAGS.quick else QUICK_CANDIDATES)
+        return any(part in candidate.name for part in parts)
+
+    return [candidate for candidate in CANDIDATES if wanted(candidate)]
+
+
+def peers_row(console):
+    return {"sizes": peers.measure(sizes(), candidates(), console, **settings())}
+
+
+def child_row(console):
+    chosen = sizes((SIZES[1], SIZES[3]))
+    pairs = own.PAIRS[:1] if FLAGS.quick else own.PAIRS
+    return own.child(FLAGS.backends, chosen, pairs, settings())
+
+
+def lengths_row(console):
+    chosen = own.LENGTHS[:3] if FLAGS.quick else own.LENGTHS
+    return own.lengths(FLAGS.backends, chosen, settings())
+
+
+def limits_row(console):
+    return machine.limits(settings())
+
+
+def profile_row(console):
+    return machine.profile(FLAGS.backends, sizes((SIZES[1], SIZES[3])), settings())
+
+
+def utilities_row(console):
+    return utilities.measure(FLAGS.backends, settings(), repetitions=2 if FLAGS.quick else 5)
+
+
+ROWS = {
+    "limits": limits_row,
+    "peers": peers_row,
+    "child": child_row,
+    "lengths": lengths_row,
+    "profile": profile_row,
+    "utilities": utilities_row,
+}
 flags.DEFINE_list("rows", list(ROWS), f"of {', '.join(ROWS)}")
 flags.DEFINE_list("backends", ["tensorflow", "jax", "torch"], "backends of Keras")
 flags.DEFINE_list("sizes", None, "positions in the list of sizes; all by default")
 flags.DEFINE_list("candidates", None, "parts of names; all by default")
-flags.DEFINE_bool("quick", False, "one small size, few repetitions")
-flags.DEFINE_bool("write", True, "whether the results are written")
-
-
-def chosen_sizes():
-    if FLAGS.sizes is not None:
-        return [SIZES[int(position)] for position in FLAGS.sizes]
-    return QUICK if FLAGS.quick else SIZES
-
-
-def chosen_candidates():
-    return [
-        candidate
-        for candidate in CANDIDATES
-        if (candidate.group != "ours" or candidate.backend in FLAGS.backends)
-        and (FLAGS.candidates is None or any(part in candidate.name for part in FLAGS.candidates))
-    ]
-
-
-def peers_row(console):
-    settings = (
-        {"rounds": 2, "seconds": 0.2, "budget": 2.0}
-        if FLAGS.quick
-        else {"rounds": 4, "seconds": 0.5, "budget": 6.0}
-    )
-    return {
-        "sizes": peers.measure(chosen_sizes(), chosen_candidates(), console=console, **settings)
-    }
+flags.DEFINE_bool("quick", False, "one small size, few repetitions, no compiled peers")
+flags.DEFINE_string("output", str(results.PATH), "file of the results; none is written if empty")
 
 
 def main(_):
     console = Console(width=120)
     unknown = set(FLAGS.rows) - set(ROWS)
     if unknown:
-        raise app.UsageError(f"--rows must be of {ROWS}. Received: {sorted(unknown)}")
+        raise app.UsageError(f"--rows must be of {tuple(ROWS)}. Received: {sorted(unknown)}")
     for name in FLAGS.rows:
         start, environment = time.perf_counter(), results.environment()
-        row = {"peers": peers_row}[name](console)
-        row |= {"environment": environment, "seconds": round(time.perf_counter() - start, 1)}
-        if FLAGS.write:
-            results.write_row(name, row)
-        console.print(f"{name}: {row['seconds']:.0f} s")
+        row = ROWS[name](console)
+        seconds = round(time.perf_counter() - start, 1)
+        row |= {"environment": environment, "seconds": seconds, "quick": FLAGS.quick}
+        if FLAGS.output:
+            results.write_row(name, row, FLAGS.output)
+        if name != "peers":  # shown as it goes
+            console.print(Markdown(getattr(sections, name)(row)))
+        console.print(f"[bold]{name}[/bold]: {seconds:.0f} s")
 
 
 if __name__ == "__main__":

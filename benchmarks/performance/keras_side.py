@@ -45,7 +45,7 @@ def forward(model, x, jit_compile=False):
         import tensorflow as tf
 
         call = tf.function(lambda x: model(x, training=False), jit_compile=jit_compile)
-        return lambda: call(x)[0, 0, 0].numpy()
+        return lambda: tf.reshape(call(x), (-1,))[0].numpy()
     if BACKEND == "jax":
         import jax
 
@@ -67,7 +67,7 @@ def forward(model, x, jit_compile=False):
 
     def run():
         with torch.no_grad():
-            return call(x, training=False)[0, 0, 0].item()
+            return call(x, training=False).flatten()[0].item()
 
     return run
 

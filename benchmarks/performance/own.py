@@ -17,14 +17,14 @@ PAIRS = (
 )
 MODEL = {"features": 16, "states": 64, "num_blocks": 2}
 LENGTHS = tuple(1024 * 4**power for power in range(6))
-SIDE = "benchmarks.performance.models_side"
+SIDE = "benchmarks.performance"
 
 
 def compared(backend, function, arguments, settings):
     """Times of all functions that a worker offers, in turns; `{"error": text}` if it has none."""
     with Worker(backend) as worker:
         try:
-            answer = worker.ask(load=f"{SIDE}:{function}", arguments=arguments)
+            answer = worker.ask(load=f"{SIDE}.{function}", arguments=arguments)
         except WorkerError as error:
             return {"error": str(error)}
         return take_turns({name: (worker, name) for name in answer["functions"]}, **settings)
@@ -36,11 +36,11 @@ def child(backends, sizes, pairs, settings):
     for backend in backends:
         for size in sizes:
             arguments = {"size": size.as_dict(), "modes": MODES}
-            times = compared(backend, "reduced_block", arguments, settings)
+            times = compared(backend, "models_side:reduced_block", arguments, settings)
             rows.append({"backend": backend, "what": f"block, {size.name}", "times": times})
         for pair in pairs:
             what = f"{pair['child']}, B{pair['batch']} L{pair['length']}"
-            times = compared(backend, "zoo_pair", pair, settings)
+            times = compared(backend, "models_side:zoo_pair", pair, settings)
             rows.append({"backend": backend, "what": what, "times": times})
     return {"modes": MODES, "entries": rows}
 
@@ -49,7 +49,7 @@ def lengths(backends, chosen, settings):
     """Seconds at each length, c(L) = seconds / (L log2 L), and memory of the longest."""
     rows = []
     for backend in backends:
-        times = compared(backend, "classifier", MODEL | {"lengths": chosen}, settings)
+        times = compared(backend, "models_side:classifier", MODEL | {"lengths": chosen}, settings)
         row = {"backend": backend, "times": times}
         if "error" not in times:
             row |= {"costs": costs(times)}
@@ -71,7 +71,7 @@ def longest_memory(backend, length):
     with Worker(backend) as worker:
         try:
             arguments = MODEL | {"lengths": [length]}
-            answer = worker.ask(load=f"{SIDE}:classifier", arguments=arguments)
+            answer = worker.ask(load=f"{SIDE}.models_side:classifier", arguments=arguments)
             worker.ask(memory="reset")
             worker.ask(run=str(length), most=2)
             peak = worker.ask(memory="peak")["peak"]

@@ -74,7 +74,7 @@ def memory(worker, answer):
 
 def table(result):
     """The times of one size, and the ratio to the fastest state space layer of PyTorch."""
-    rows = [row for row in result["candidates"] if "median" in row.get("step", {})]
+    rows = measured(result)
     reference = fastest(rows, "state_space")
     shown = Table("", "step ms", "ratio", "forward ms", "memory MiB")
     for row in result["candidates"]:
@@ -93,6 +93,11 @@ def table(result):
             f"{row['memory'].get('growth', 0) / 2**20:.0f}",
         )
     return shown
+
+
+def measured(result):
+    """The candidates of one size that have times of a step."""
+    return [row for row in result["candidates"] if "median" in row.get("step", {})]
 
 
 def fastest(rows, *groups, key=lambda row: row["step"]["median"]):

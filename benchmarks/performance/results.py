@@ -5,11 +5,12 @@ import importlib.metadata
 import json
 import os
 import platform
+import runpy
+import subprocess
 from pathlib import Path
 
 PATH = Path("benchmarks/results/performance.json")
 PACKAGES = (
-    "keras-dss",
     "keras",
     "tensorflow",
     "jax",
@@ -29,13 +30,20 @@ def cpu_model():
 
 
 def versions():
-    found = {}
+    found = {"keras_dss": runpy.run_path("keras_dss/version.py")["__version__"]}
     for name in PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             found[name] = None
     return found
+
+
+def commit():
+    """The commit of the clone that is measured, None outside of a clone."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.stdout.strip() or None
 
 
 def environment():
@@ -48,6 +56,7 @@ def environment():
         "load_before": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
         "versions": versions(),
+        "commit": commit(),
     }
 
 

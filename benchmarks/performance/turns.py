@@ -114,7 +114,7 @@ def ask_all(workers, requests, timeout, report=lambda name, answer: None, thread
         return dict(pool.map(start, workers))
 
 
-def take_turns(contestants, rounds, seconds, budget, timeout=120.0):
+def take_turns(contestants, rounds, seconds, budget, timeout=300.0):
     """Times of functions of several workers, measured in turns.
 
     The first two runs of each function are for warming up; a function that takes long is warmed up

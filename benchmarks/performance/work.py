@@ -1,4 +1,4 @@
-"""Flops and bytes of a training step of one DSS block, counted from its sizes.
+"""Rates of the machine, and the flops and bytes of a training step of one DSS block.
 
 Least work: each stage reads and writes each of its tensors once, forward and backward, in float32.
 A real FFT of M points takes 2.5 M log2 M flops; M is `keras_dss.ops.fft_length(L)`.
@@ -7,6 +7,9 @@ A real FFT of M points takes 2.5 M log2 M flops; M is `keras_dss.ops.fft_length(
 import math
 
 FLOAT = 4  # bytes
+GEMM = 2048  # n of an (n, n) by (n, n) product
+TRIAD = 2**25  # floats of each of three arrays
+FFT = (512, 4096)  # rows and points of a batch of real transforms
 
 
 def stages(batch, features, states, length, fft_length):
@@ -56,3 +59,14 @@ def least_seconds(stage, rates):
     fft = max(rate for name, rate in rates.items() if name.startswith("rfft"))
     arithmetic = {"fft": fft}.get(stage["kind"], rates["gemm"])
     return max(stage["flops"] / arithmetic, stage["bytes"] / rates["triad"])
+
+
+def rates(times):
+    """Rates from the shortest times: `gemm` flop/s, `triad` byte/s, `rfft ...` flop/s."""
+    work = {"gemm": 2 * GEMM**3, "triad": 3 * FLOAT * TRIAD}
+    transforms = 2.5 * FFT[0] * FFT[1] * math.log2(FFT[1])
+    return {
+        name: work.get(name, transforms) / entry["min"]
+        for name, entry in times.items()
+        if "min" in entry
+    }

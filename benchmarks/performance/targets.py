@@ -1,0 +1,91 @@
+"""What the project wants of its speed, and whether the results reach it."""
+
+from benchmarks.data_tables.tables import table
+from benchmarks.performance.peers import fastest, measured
+from benchmarks.performance.sizes import SIZES, Size
+
+STEP = {SIZES[1]: 2.0, SIZES[2]: 3.0, SIZES[3]: 3.0}  # times the fastest state space of PyTorch
+MEMORY = 2.0  # times less
+CHILD = 1.5
+GROWTH = 1.3
+PEAK = 2 * 10**9  # bytes
+IMPORT = 0.2  # seconds
+
+
+def verdicts(rows):
+    """Lines `[what, wanted, measured, "yes" | "no"]`."""
+    lines = [*of_peers(rows.get("peers", {"sizes": []}))]
+    for name, function in (("child", of_child), ("lengths", of_lengths), ("utilities", of_imports)):
+        if name in rows:
+            lines += function(rows[name])
+    return lines
+
+
+def line(what, wanted, value, reached):
+    return [what, wanted, value, "yes" if reached else "**no**"]
+
+
+def of_peers(row):
+    for result in row["sizes"]:
+        size, found = Size(**result["size"]), measured(result)
+        ours, theirs = fastest(found, "ours"), fastest(found, "state_space")
+        if not (ours and theirs and size in STEP):
+            continue
+        ratio = theirs["step"]["median"] / ours["step"]["median"]
+        value = f"{ratio:.2f} ({ours['name']} against {theirs['name']})"
+        wanted = f"at least {STEP[size]:g} times faster"
+        yield line(f"step, {size.name}", wanted, value, ratio >= STEP[size])
+
+        def growth(candidate):
+            return candidate["memory"].get("growth", float("inf"))
+
+        smallest = fastest(found, "state_space", key=growth)
+        ratio = growth(smallest) / growth(ours)
+        value = f"{ratio:.2f} ({ours['name']} against {smallest['name']})"
+        yield line(
+            f"memory, {size.name}", f"at least {MEMORY:g} times less", value, ratio >= MEMORY
+        )
+
+
+def of_child(row):
+    best = {}
+    for entry in row["entries"]:
+        times = entry["times"]
+        pair = times.get("parent forward", {}), times.get("child forward", {})
+        if all("median" in passed for passed in pair):
+            ratio = pair[0]["median"] / pair[1]["median"]
+            best.setdefault(entry["what"], []).append((ratio, entry["backend"]))
+    for what, ratios in best.items():
+        ratio, backend = max(ratios)
+        least = min(ratios)
+        value = f"{ratio:.2f} ({backend}), least {least[0]:.2f} ({least[1]})"
+        yield line(f"child, {what}", f"at least {CHILD:g} times faster", value, ratio >= CHILD)
+
+
+def of_lengths(row):
+    for entry in row["entries"]:
+        costs, peak = list(entry.get("costs", {}).values()), entry["memory"].get("peak")
+        if costs:
+            growth = max(costs) / costs[0]
+            what = f"cost against L log L, {entry['backend']}"
+            yield line(what, f"within {GROWTH:g}", f"{growth:.2f}", growth <= GROWTH)
+        if peak:
+            what = f"memory of {row['lengths'][-1]:,} steps, {entry['backend']}"
+            yield line(what, "under 2 GB", f"{peak / 1e9:.2f} GB", peak < PEAK)
+
+
+def of_imports(row):
+    for backend, entry in row["imports"].items():
+        if "median" in entry:
+            value = f"{entry['median']:.2f} s"
+            what = f"import keras_dss after keras, {backend}"
+            yield line(what, f"under {IMPORT:g} s", value, entry["median"] < IMPORT)
+
+
+def section(rows):
+    header = ["what", "wanted", "measured", "reached"]
+    return f"""## Targets
+
+Each on the best of our backends, against the fastest (or smallest) state space layer of PyTorch.
+
+{table(header, verdicts(rows))}"""
