@@ -18,6 +18,7 @@ import scipy.fft
 from keras import ops
 
 from keras_dss import phases
+from keras_dss.fft import circular_convolution
 
 RECIPROCAL_GUARD = 1e-18
 
@@ -197,36 +198,7 @@ def fft_convolution(inputs, taps, backward_taps=None):
         padding = ops.zeros((taps.shape[0], size - 2 * length + 1), dtype=taps.dtype)
         reversed_taps = ops.flip(backward_taps[..., : length - 1], axis=-1)
         taps = ops.concatenate([taps, padding, reversed_taps], axis=-1)  # (H, size)
-    if keras.backend.backend() == "tensorflow":
-        return _tensorflow_circular_convolution(inputs, taps, size)
-    u = ops.rfft(ops.swapaxes(inputs, 1, 2), fft_length=size)  # 2 x (B, H, size/2 + 1)
-    k = ops.rfft(taps, fft_length=size)  # 2 x (H, size/2 + 1)
-    y = ops.irfft(complex_multiply(u, k), fft_length=size)[..., :length]  # (B, H, L)
-    return ops.swapaxes(y, 1, 2)
-
-
-def _tensorflow_circular_convolution(inputs, taps, size):
-    """The same on TensorFlow's complex tensors: `ops.rfft` splits and joins them every time."""
-    import tensorflow as tf
-
-    size = tf.convert_to_tensor([size], "int32")
-    length, lags = tf.shape(inputs)[1], tf.shape(taps)[-1]
-
-    @tf.custom_gradient
-    def convolve(inputs, taps):
-        u = tf.signal.rfft(tf.transpose(inputs, (0, 2, 1)), size)  # (B, H, size/2 + 1)
-        k = tf.signal.rfft(taps, size)  # (H, size/2 + 1)
-        y = tf.signal.irfft(u * k, size)[..., :length]  # (B, H, L)
-
-        def gradient(upstream):
-            v = tf.signal.rfft(tf.transpose(upstream, (0, 2, 1)), size)
-            du = tf.signal.irfft(v * tf.math.conj(k), size)[..., :length]
-            dk = tf.signal.irfft(tf.reduce_sum(v * tf.math.conj(u), axis=0), size)[..., :lags]
-            return tf.transpose(du, (0, 2, 1)), dk
-
-        return tf.transpose(y, (0, 2, 1)), gradient
-
-    return convolve(tf.convert_to_tensor(inputs), tf.convert_to_tensor(taps))
+    return circular_convolution(inputs, taps, size)
 
 
 def initial_state(batch_size, num_features, num_modes, dtype="float32"):

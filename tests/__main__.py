@@ -19,6 +19,8 @@ BACKENDS = ("tensorflow", "jax", "torch")
 # What does not touch a backend runs once.
 WITHOUT_BACKEND = ("tests/ssm", "tests/datasets", "tests/cli")
 
+# Threads of OpenMP that wait for each other in turns slow torch down a hundredfold when others run.
+THREADS = {"OMP_NUM_THREADS": "1"}
 LINE_SECONDS = 60.0
 
 
@@ -32,7 +34,7 @@ def run(backend, arguments):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "output.txt"
         with open(path, "w") as output:
-            environment = os.environ | {"KERAS_BACKEND": backend}
+            environment = os.environ | {"KERAS_BACKEND": backend} | THREADS
             process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
         while process.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -84,8 +84,10 @@ class DSS(DSSParameters):
         if valid is not None:
             u = u * valid
         taps = self.kernel(self._length(inputs))  # (H, L) or (2, H, L)
-        taps = (taps[0], taps[1]) if self.bidirectional else (taps,)
-        outputs = dss_ops.fft_convolution(u, *taps) + u * self.D  # (B, L, H)
+        forward, *backward = (taps[0], taps[1]) if self.bidirectional else (taps,)
+        first = forward[:, :1] + ops.convert_to_tensor(self.D)[:, None]  # (H, 1)
+        forward = ops.concatenate([first, forward[:, 1:]], axis=-1)  # (H, L)
+        outputs = dss_ops.fft_convolution(u, forward, *backward)  # (B, L, H)
         if valid is not None:
             outputs = outputs * valid
         return ops.cast(outputs, self.compute_dtype)

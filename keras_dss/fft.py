@@ -1,0 +1,150 @@
+"""Circular convolution over time by real FFTs, with a gradient of real FFTs too.
+
+With û, k̂ the real FFTs of `size` points of inputs and taps, and v̂ that of the upstream gradient,
+
+    y = irfft(û k̂),   du = irfft(v̂ conj k̂),   dk = irfft(sum_b v̂ conj û)
+
+Left to themselves, backends differentiate real FFTs by complex ones of twice the work, and hold
+every spectrum until then.
+"""
+
+import functools
+
+import keras
+from keras import ops
+
+BLOCK = 2**19  # numbers in a block of sequences, which stays in the cache
+LARGEST = 2**22  # numbers in a block that is a part of one sequence
+TILE = 512  # steps transposed at a time
+
+
+def circular_convolution(inputs, taps, size):
+    """The first L steps of y_k = sum_l K_l u_{k-l mod size}, for each feature.
+
+    Args:
+        inputs: (B, L, H) float32 or float64, zero from L on.
+        taps: (H, L') of the same dtype, L' <= size, zero from L' on.
+        size: points of the FFTs, an even int or an integer scalar tensor.
+
+    Returns:
+        (B, L, H).
+    """
+    inputs, taps = ops.convert_to_tensor(inputs), ops.convert_to_tensor(taps)
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        return _tensorflow(inputs, taps, size)
+    if backend == "jax":
+        return _jax()(inputs, taps, size)
+    return _torch()(inputs, taps, size)
+
+
+def _tensorflow(inputs, taps, size):
+    import tensorflow as tf
+
+    size = tf.convert_to_tensor([size], "int32")
+    length, lags = tf.shape(inputs)[1], tf.shape(taps)[-1]
+
+    @tf.custom_gradient
+    def convolve(inputs, taps):
+        u = tf.signal.rfft(tf.transpose(inputs, (0, 2, 1)), size)  # (B, H, size/2 + 1)
+        k = tf.signal.rfft(taps, size)  # (H, size/2 + 1)
+        y = tf.signal.irfft(u * k, size)[..., :length]  # (B, H, L)
+
+        def gradient(upstream):
+            v = tf.signal.rfft(tf.transpose(upstream, (0, 2, 1)), size)
+            du = tf.signal.irfft(v * tf.math.conj(k), size)[..., :length]
+            dk = tf.signal.irfft(tf.reduce_sum(v * tf.math.conj(u), axis=0), size)[..., :lags]
+            return tf.transpose(du, (0, 2, 1)), dk
+
+        return tf.transpose(y, (0, 2, 1)), gradient
+
+    return convolve(tf.convert_to_tensor(inputs), tf.convert_to_tensor(taps))
+
+
+@functools.cache
+def _jax():
+    import jax
+    import jax.numpy as jnp
+
+    @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+    def convolve(inputs, taps, size):
+        return forward(inputs, taps, size)[0]
+
+    def forward(inputs, taps, size):
+        u = jnp.fft.rfft(jnp.swapaxes(inputs, 1, 2), size)  # (B, H, size/2 + 1)
+        k = jnp.fft.rfft(taps, size)  # (H, size/2 + 1)
+        y = jnp.fft.irfft(u * k, size)[..., : inputs.shape[1]]  # (B, H, L)
+        return jnp.swapaxes(y, 1, 2), (u, k, taps)
+
+    def backward(size, saved, upstream):
+        u, k, taps = saved
+        v = jnp.fft.rfft(jnp.swapaxes(upstream, 1, 2), size)
+        du = jnp.fft.irfft(v * jnp.conj(k), size)[..., : upstream.shape[1]]
+        dk = jnp.fft.irfft(jnp.sum(v * jnp.conj(u), axis=0), size)[..., : taps.shape[-1]]
+        return jnp.swapaxes(du, 1, 2), dk
+
+    convolve.defvjp(forward, backward)
+    return convolve
+
+
+@functools.cache
+def _torch():
+    """Block by block on a CPU, so that no spectrum leaves the cache; û is computed twice."""
+    import torch
+
+    def differentiable(inputs, taps, size):
+        u = torch.fft.rfft(inputs.transpose(1, 2), size)  # (B, H, size/2 + 1)
+        y = torch.fft.irfft(u * torch.fft.rfft(taps, size), size)  # (B, H, size)
+        return y[..., : inputs.shape[1]].transpose(1, 2)
+
+    def blocks(inputs, size):
+        """Slices of sequences and of features."""
+        batch, _, features = inputs.shape
+        on_cpu = inputs.device.type == "cpu"
+        deep = max(1, BLOCK // (features * size)) if on_cpu else batch
+        wide = min(features, max(1, LARGEST // size)) if on_cpu else features
+        for b in range(0, batch, deep):
+            for h in range(0, features, wide):
+                yield slice(b, b + deep), slice(h, h + wide)
+
+    def transpose(source, target):
+        for start in range(0, source.shape[1], TILE):
+            piece = source[:, start : start + TILE].transpose(1, 2)
+            target[:, :, start : start + TILE] = piece
+        return target
+
+    def spectrum(inputs, size):
+        batch, length, features = inputs.shape
+        target = torch.empty(batch, features, length, dtype=inputs.dtype, device=inputs.device)
+        return torch.fft.rfft(transpose(inputs, target), size)  # (b, h, size/2 + 1)
+
+    class Convolution(torch.autograd.Function):
+        @staticmethod
+        def forward(context, inputs, taps, size):
+            k = torch.fft.rfft(taps, size)  # (H, size/2 + 1)
+            outputs = torch.empty(inputs.shape, dtype=inputs.dtype, device=inputs.device)
+            for b, h in blocks(inputs, size):
+                y = torch.fft.irfft(spectrum(inputs[b, :, h], size).mul_(k[h]), size)
+                outputs[b, :, h] = y[..., : inputs.shape[1]].transpose(1, 2)
+            context.save_for_backward(inputs, taps)
+            context.size = size
+            return outputs
+
+        @staticmethod
+        def backward(context, upstream):
+            inputs, taps = context.saved_tensors
+            size = context.size
+            if torch.is_grad_enabled():  # of a gradient of higher order
+                y = differentiable(inputs, taps, size)
+                return *torch.autograd.grad(y, (inputs, taps), upstream, create_graph=True), None
+            k = torch.fft.rfft(taps, size).conj().resolve_conj()
+            total = torch.zeros_like(k)
+            du = torch.empty(inputs.shape, dtype=inputs.dtype, device=inputs.device)
+            for b, h in blocks(inputs, size):
+                u, v = spectrum(inputs[b, :, h], size), spectrum(upstream[b, :, h], size)
+                total[h] += torch.sum(u.conj_physical_().mul_(v), dim=0)
+                y = torch.fft.irfft(v.mul_(k[h]), size)
+                du[b, :, h] = y[..., : inputs.shape[1]].transpose(1, 2)
+            return du, torch.fft.irfft(total, size)[..., : taps.shape[-1]], None
+
+    return Convolution.apply
