@@ -28,28 +28,36 @@ def ranks_within_budget(model, reductions, budget, eigenvalues="per_feature", ou
     Raises:
         ValueError: for a budget that does not leave one mode to every feature.
     """
-    budget, layers = Budget.of(budget), reductions.layers
+    layers = reductions.layers
+    costs, limit = layer_costs(model, layers, budget, eigenvalues)
+    if outputs is None:
+        errors = [tail_energy(hankel_values(path, reductions)) for path in layers]
+    else:
+        errors = [measured_errors(path, reductions, outputs) for path in layers]
+    chosen = allocate(costs, errors, limit)
+    return {path: index + 1 for path, index in zip(layers, chosen, strict=True)}
+
+
+def layer_costs(model, layers, budget, eigenvalues="per_feature"):
+    """What every rank of every layer costs, a list of lists, and what all layers may cost.
+
+    Raises:
+        ValueError: for a budget that does not leave one mode to every feature.
+    """
+    budget = Budget.of(budget)
     rest = budget.rest(model, layers.values())
-    before = rest + sum(
-        budget.layer_cost(layer, layer.state_size, eigenvalues) for layer in layers.values()
-    )
-    limit = budget.limit(before)
     costs = [
         [budget.layer_cost(layer, r, eigenvalues) for r in range(1, layer.state_size + 1)]
         for layer in layers.values()
     ]
+    limit = budget.limit(before=rest + sum(cost[-1] for cost in costs))
     least = rest + sum(min(cost) for cost in costs)
     if least > limit:
         raise ValueError(
             f"The budget must leave a mode to every feature of every layer, at least {least:,} "
             f"{budget.unit}. Received: {limit:,} {budget.unit}"
         )
-    if outputs is None:
-        errors = [tail_energy(hankel_values(path, reductions)) for path in layers]
-    else:
-        errors = [measured_errors(path, reductions, outputs) for path in layers]
-    chosen = allocate(costs, errors, limit - rest)
-    return {path: index + 1 for path, index in zip(layers, chosen, strict=True)}
+    return costs, limit - rest
 
 
 def hankel_values(path, reductions):
