@@ -75,7 +75,7 @@ code { font-size: .9em; }
   nav { display: none; }
   .grid { grid-template-columns: 1fr 1fr; }
   figure, .tiles div, tr, .table p { break-inside: avoid; }
-  h2 { break-after: avoid; }
+  h2, section > p { break-after: avoid; }
   .scroll { overflow: visible; }
   th, td { white-space: normal; padding: .25rem .4rem; }
 }

@@ -107,11 +107,11 @@ def energy(change, metric):
 
 def test_the_metric_is_the_energy_of_the_changed_kernel(model):
     layer = next(iter(find_dss_layers(model).values()))
-    before = layer.to_system().impulse_response(4000)
+    before = layer.to_system().impulse_response(20000)
     change = 0.1 * np.random.default_rng(0).normal(size=tuple(layer.W.shape))
     twin = next(iter(find_dss_layers(quantize_model(model, "float32")).values()))
     twin.W.assign_add(change.astype("float32"))
-    after = twin.to_system().impulse_response(4000)
+    after = twin.to_system().impulse_response(20000)
     found = energy(change, output_metric(layer, layer.to_system()))
     np.testing.assert_allclose(found, ((after - before) ** 2).sum(axis=-1), rtol=1e-2)
 
@@ -134,7 +134,7 @@ def test_rounding_in_a_diagonal_metric_is_rounding_to_nearest():
     np.testing.assert_array_equal(round_in_metric(values, np.stack([metric] * 3)), expected)
 
 
-@pytest.mark.parametrize("kind", ["functional", "plain_config", "duplicate_names"])
+@pytest.mark.parametrize("kind", ["sequential", "plain_config"])
 def test_any_model_is_rounded_and_saves(kind, tmp_path):
     model = models.MODELS[kind]()
     small, report = quantize_model(model, calibration=X, return_report=True)

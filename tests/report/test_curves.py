@@ -36,7 +36,7 @@ def test_other_files_are_refused(tmp_path, text, message):
 
 
 def test_a_curve_is_measured_without_touching_the_model():
-    model = DSSClassifier(2, features=2, num_blocks=1, state_size=5)
+    model = DSSClassifier(2, features=2, num_blocks=1, state_size=3)
     before = model.get_weights()
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(12, 9, 1)).astype("float32"), rng.integers(0, 2, 12)
@@ -45,12 +45,12 @@ def test_a_curve_is_measured_without_touching_the_model():
         model, [(x, y)], calibration=x[:4], points=[("mine", model)],
         advance=lambda: calls.append(1),
     )  # fmt: skip
-    assert fractions(model) == [0.5, 0.25]
+    assert fractions(model) == [0.5]
     accuracy = scoring.score(model, [(x, y)])["accuracy"]
-    assert curve.reference == accuracy and curve.points == (("mine", 10, accuracy),)
+    assert curve.reference == accuracy and curve.points == (("mine", 6, accuracy),)
     for values in curve.series.values():
-        assert [states for states, _ in values] == [10, 4, 2]
+        assert [states for states, _ in values] == [6, 4]
         assert values[0][1] == accuracy
-    assert len(curve.series) == 2 and len(calls) == 2 * 2 + 1 + 1
+    assert len(curve.series) == 2 and len(calls) == 2 * 1 + 1 + 1
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
