@@ -19,8 +19,8 @@ class Candidate:
     note: str = ""
 
     @property
-    def load(self):
-        return f"benchmarks.performance.{self.side}:block"
+    def compiled(self):
+        return self.options.get("compiled", False)
 
 
 def _ours(backend, suffix="", **options):
@@ -41,10 +41,10 @@ def _keras(name, kind, backend="tensorflow"):
 GSS = "gated-state-spaces-pytorch"
 CANDIDATES = (
     _ours("tensorflow"),
-    _ours("tensorflow", " XLA", jit_compile=True),
+    _ours("tensorflow", " XLA", compiled=True),
     _ours("jax"),
     _ours("torch"),
-    _ours("torch", " compile", jit_compile=True),
+    _ours("torch", " compile", compiled=True),
     _torch(f"{GSS} DSS", "state_space", "gss_dss"),
     _torch(f"{GSS} DSS", "state_space", "gss_dss", compiled=True),
     _torch(f"{GSS} GSS", "state_space", "gss", "its own gated block, expansion factor 1"),

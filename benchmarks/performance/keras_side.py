@@ -4,10 +4,10 @@ import keras
 import numpy as np
 
 import keras_dss
+from benchmarks.performance.sizes import Size
 
 BACKEND = keras.backend.backend()
 HEADS = 4
-keras.ops.matmul(np.ones((256, 256), "float32"), np.ones((256, 256), "float32"))  # thread pools
 
 
 def mixer(kind, size):
@@ -78,17 +78,23 @@ def training_step(model, x, y, optimizer, jit_compile=False):
     return lambda: float(model.train_on_batch(x, y))
 
 
-def block(kind, size, jit_compile=False, **options):
-    """Functions `forward` and `step` of one block at one size."""
-    from benchmarks.performance.sizes import Size
+def settle(compiled=False):
+    """Trains a dense layer, so that all that is imported or started late is there."""
+    model = keras.Sequential([keras.Input((7,)), keras.layers.Dense(1)])
+    x = keras.ops.ones((256, 7))
+    compiled = compiled or BACKEND == "jax"
+    forward(model, x, compiled)()
+    training_step(model, x, x[:, :1], keras.optimizers.AdamW(), compiled)()
 
-    keras.utils.set_random_seed(0)
+
+def block(kind, size, compiled=False, **options):
+    """Functions `forward` and `step` of one block at one size."""
     size = Size(**size)
     x, y = arrays(size)
     model = residual_block(kind, size, **options)
     make = keras_dss.optimizers.DSSAdamW if kind == "dss" else keras.optimizers.AdamW
-    jit_compile = jit_compile or BACKEND == "jax"
+    compiled = compiled or BACKEND == "jax"
     return {
-        "forward": forward(model, x, jit_compile),
-        "step": training_step(model, x, y, make(1e-3), jit_compile),
+        "forward": forward(model, x, compiled),
+        "step": training_step(model, x, y, make(1e-3), compiled),
     }

@@ -18,7 +18,6 @@ JIT = BACKEND == "jax"
 
 def reduced_block(size, modes):
     """Functions of a block and of the same block reduced to `modes` by `compress_model`."""
-    keras.utils.set_random_seed(0)
     size = Size(**size)
     x, y = arrays(size)
     parent = residual_block("dss", size)
@@ -52,7 +51,6 @@ def zoo_pair(parent, child, batch, length):
 
 def classifier(lengths, features, states, num_blocks):
     """Inference of one classifier on one sequence of each length."""
-    keras.utils.set_random_seed(0)
     model = keras_dss.models.DSSClassifier(
         10, features=features, num_blocks=num_blocks, state_size=states
     )

@@ -17,14 +17,13 @@ PAIRS = (
 )
 MODEL = {"features": 16, "states": 64, "num_blocks": 2}
 LENGTHS = tuple(1024 * 4**power for power in range(6))
-SIDE = "benchmarks.performance"
 
 
 def compared(backend, function, arguments, settings):
     """Times of all functions that a worker offers, in turns; `{"error": text}` if it has none."""
     with Worker(backend) as worker:
         try:
-            answer = worker.ask(load=f"{SIDE}.{function}", arguments=arguments)
+            answer = worker.ask(load=function, arguments=arguments)
         except WorkerError as error:
             return {"error": str(error)}
         return take_turns({name: (worker, name) for name in answer["functions"]}, **settings)
@@ -71,7 +70,7 @@ def longest_memory(backend, length):
     with Worker(backend) as worker:
         try:
             arguments = MODEL | {"lengths": [length]}
-            answer = worker.ask(load=f"{SIDE}.models_side:classifier", arguments=arguments)
+            answer = worker.ask(load="models_side:classifier", arguments=arguments)
             worker.ask(memory="reset")
             worker.ask(run=str(length), most=2)
             peak = worker.ask(memory="peak")["peak"]

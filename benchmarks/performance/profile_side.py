@@ -76,7 +76,6 @@ def steps(size):
     functions = {}
     for count in range(len(PARTS)):
         without = PARTS[:count]
-        keras.utils.set_random_seed(0)
         model = peeled(size, without)
         make = keras.optimizers.SGD if "optimizer" in without else keras_dss.optimizers.DSSAdamW
         name = without[-1] if without else ""

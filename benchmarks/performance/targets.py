@@ -1,7 +1,7 @@
 """What the project wants of its speed, and whether the results reach it."""
 
 from benchmarks.data_tables.tables import table
-from benchmarks.performance.peers import fastest, measured
+from benchmarks.performance.peers import fastest, measured, memory
 from benchmarks.performance.sizes import SIZES, Size
 
 STEP = {SIZES[1]: 2.0, SIZES[2]: 3.0, SIZES[3]: 3.0}  # times the fastest state space of PyTorch
@@ -36,11 +36,8 @@ def of_peers(row):
         wanted = f"at least {STEP[size]:g} times faster"
         yield line(f"step, {size.name}", wanted, value, ratio >= STEP[size])
 
-        def growth(candidate):
-            return candidate["memory"].get("growth", float("inf"))
-
-        smallest = fastest(found, "state_space", key=growth)
-        ratio = growth(smallest) / growth(ours)
+        smallest = fastest(found, "state_space", key=memory)
+        ratio = memory(smallest) / memory(ours)
         value = f"{ratio:.2f} ({ours['name']} against {smallest['name']})"
         yield line(
             f"memory, {size.name}", f"at least {MEMORY:g} times less", value, ratio >= MEMORY

@@ -6,7 +6,6 @@ import select
 import subprocess
 import sys
 import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -114,39 +113,40 @@ def ask_all(workers, requests, timeout, report=lambda name, answer: None, thread
         return dict(pool.map(start, workers))
 
 
-def take_turns(contestants, rounds, seconds, budget, timeout=300.0):
+def take_turns(contestants, rounds, seconds, budget, warm=(), timeout=300.0):
     """Times of functions of several workers, measured in turns.
 
-    The first two runs of each function are for warming up; a function that takes long is warmed up
-    once and has fewer turns.
+    Each function runs twice for warming up, once if it takes long, and slow ones have fewer turns.
 
     Args:
         contestants: dict from a key to `(worker, name of its function)`.
         rounds: turns of each. seconds: of one turn, one run at least.
         budget: seconds after which a function has no further turn.
+        warm: keys of functions that ran before. timeout: seconds for one turn.
 
     Returns:
         dict from key to `summary`, or `{"error": text}`.
     """
-    spent, times, results = {}, {}, {}
+    errors, times, spent = {}, {key: [] for key in contestants}, dict.fromkeys(contestants, 0.0)
 
     def turn(key, **request):
         worker, name = contestants[key]
-        start = time.perf_counter()
         try:
-            return worker.ask(timeout=timeout, run=name, **request)["times"]
+            answer = worker.ask(timeout=timeout, run=name, **request)["times"]
         except WorkerError as error:
-            results[key] = {"error": str(error)}
+            errors[key] = {"error": str(error)}
             return []
-        finally:
-            spent[key] = spent.get(key, 0.0) + time.perf_counter() - start
+        spent[key] += sum(answer)
+        return answer
 
     for key in contestants:
-        if turn(key, most=1) and spent[key] < budget / 3:
+        if key not in warm:
             turn(key, most=1)
-        spent[key], times[key] = 0.0, []
+        if key not in errors and spent[key] < budget / 3:
+            turn(key, most=1)
+        spent[key] = 0.0
     for _ in range(rounds):
         for key in contestants:
-            if key not in results and spent[key] < budget:
+            if key not in errors and spent[key] < budget:
                 times[key] += turn(key, seconds=seconds)
-    return {key: results.get(key) or summary(times[key]) for key in contestants}
+    return {key: errors.get(key) or summary(times[key]) for key in contestants}

@@ -9,7 +9,6 @@ import numpy as np
 
 from benchmarks.performance.turns import Worker, WorkerError, take_turns
 
-SIDE = "benchmarks.performance.utilities_side"
 IMPORTS = """
 import json, sys, time
 import keras
@@ -26,7 +25,7 @@ def measure(backends, settings, repetitions):
     for function in ("compression", "loading", "drawing"):
         with Worker("tensorflow") as worker:
             try:
-                answer = worker.ask(load=f"{SIDE}:{function}", arguments={})
+                answer = worker.ask(load=f"utilities_side:{function}", arguments={})
                 contestants = {name: (worker, name) for name in answer["functions"]}
                 times |= take_turns(contestants, **settings)
             except WorkerError as error:

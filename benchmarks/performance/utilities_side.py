@@ -2,8 +2,6 @@
 
 import itertools
 
-import keras
-
 import keras_dss
 from keras_dss import ssm
 from keras_dss.datasets.listops_generator import CHUNK, generate_chunk
@@ -15,7 +13,6 @@ LOADED = ("smnist_n64", "lra_listops_n64", "shakespeare_n64")
 
 def compression():
     """`compress_model` and Hankel singular values of a model like those of Long Range Arena."""
-    keras.utils.set_random_seed(0)
     model = keras_dss.models.DSSClassifier(10, features=128, num_blocks=4, state_size=64)
     published = keras_dss.zoo.load("lra_listops_n64")
     system = model.blocks[0].ssm.to_system()

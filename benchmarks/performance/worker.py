@@ -1,7 +1,7 @@
 """A process that measures what it is told to: one JSON request a line, one JSON answer a line.
 
-    {"load": "module:function", "arguments": {...}}  calls it; keeps the functions it returns, or
-                                                     answers with the value
+    {"load": "module:function", "arguments": {...}}  calls a function of this package; keeps the
+                                                     functions that it returns, or answers its value
     {"run": name, "seconds": s, "most": n}           runs one of the functions, answers with times
     {"memory": "reset" | "peak"}                     resident memory now, highest since the reset
 
@@ -27,6 +27,7 @@ def resident(field="VmRSS"):
 
 
 def reset_peak():
+    """From now on the peak is that of what follows."""
     gc.collect()
     with open("/proc/self/clear_refs", "w") as file:
         file.write("5")
@@ -39,7 +40,7 @@ class Worker:
     def load(self, request):
         module, name = request["load"].split(":")
         start = time.perf_counter()
-        function = getattr(importlib.import_module(module), name)
+        function = getattr(importlib.import_module(f"{__package__}.{module}"), name)
         imported, memory = time.perf_counter(), resident()
         value = function(**request.get("arguments", {}))
         answer = {"import_seconds": imported - start, "import_memory": memory}
