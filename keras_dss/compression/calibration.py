@@ -1,6 +1,7 @@
 """What the inputs of a model do to the states of its DSS layers."""
 
 import contextlib
+import dataclasses
 
 import keras
 import numpy as np
@@ -9,8 +10,35 @@ from keras import ops
 from keras_dss.ssm import GramianAccumulator
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class MeasuredInputs:
+    """What calibration inputs are to a layer.
+
+    Attributes:
+        gramian: controllability Gramian that they drive, complex128 (H, 2N, 2N), (2, H, 2N, 2N)
+            when bidirectional. The backward system sees the reversed sequences.
+        correlation: their autocorrelation `r(l) = mean_k u_k u_{k-l}`, float64 (..., H, L).
+    """
+
+    gramian: np.ndarray
+    correlation: np.ndarray
+
+    def at(self, features):
+        """Those of some features, indices in the flattened features and directions."""
+        return MeasuredInputs(
+            self.gramian.reshape(-1, *self.gramian.shape[-2:])[features],
+            self.correlation.reshape(-1, self.correlation.shape[-1])[features],
+        )
+
+
 def measure_gramians(model, layers, systems, calibration, batch_size):
-    """Controllability Gramians that calibration inputs drive in each layer.
+    """The Gramians alone of `measure_inputs`, a dict from paths to arrays."""
+    found = measure_inputs(model, layers, systems, calibration, batch_size)
+    return {path: inputs.gramian for path, inputs in found.items()}
+
+
+def measure_inputs(model, layers, systems, calibration, batch_size):
+    """What calibration inputs are to each layer.
 
     Args:
         model: the model. layers: dict from paths to its `DSS` layers. systems: dict from paths to
@@ -18,8 +46,7 @@ def measure_gramians(model, layers, systems, calibration, batch_size):
         batch_size: sequences at a time, for inputs given as arrays.
 
     Returns:
-        dict from paths to complex128 arrays (H, 2N, 2N), (2, H, 2N, 2N) when bidirectional. The
-        backward system of a bidirectional layer is measured on the reversed sequences.
+        dict from paths to `MeasuredInputs`.
 
     Raises:
         ValueError: for inputs without a sequence, or that are not finite inside the model.
@@ -30,7 +57,7 @@ def measure_gramians(model, layers, systems, calibration, batch_size):
     }
 
     def record(path, inputs, mask):
-        inputs = np.asarray(ops.convert_to_numpy(ops.cast(inputs, "float32")), "float64")
+        inputs = np.asarray(ops.convert_to_numpy(ops.cast(inputs, "float32")))
         if not np.isfinite(inputs).all():
             raise ValueError(
                 f"Calibration inputs must stay finite in the model. Received: NaN or infinity at "
@@ -54,10 +81,16 @@ def measure_gramians(model, layers, systems, calibration, batch_size):
             seen += 1
     if not seen:
         raise ValueError("Calibration needs at least one sequence. Received: none")
-    results = {path: [a.result() for a in found] for path, found in accumulators.items()}
+
+    def together(path, arrays):
+        return np.stack(arrays) if layers[path].bidirectional else arrays[0]
+
     return {
-        path: np.stack(found) if layers[path].bidirectional else found[0]
-        for path, found in results.items()
+        path: MeasuredInputs(
+            together(path, [a.result() for a in found]),
+            together(path, [a.correlation() for a in found]),
+        )
+        for path, found in accumulators.items()
     }
 
 

@@ -1,6 +1,6 @@
 """`compress_model`: reduce the DSS layers of a model and rebuild it around them."""
 
-from keras_dss.compression.calibration import measure_gramians
+from keras_dss.compression.calibration import measure_inputs
 from keras_dss.compression.methods import METHODS, check_method, reduce_layer
 from keras_dss.compression.outputs import Outputs
 from keras_dss.compression.ranks import resolve_ranks
@@ -22,6 +22,8 @@ def compress_model(
     method="balanced",
     calibration=None,
     horizon=None,
+    refit=None,
+    seed=0,
     return_report=False,
     batch_size=32,
 ):
@@ -50,13 +52,17 @@ def compress_model(
         budget: most states of the new model, modes times features times directions over all DSS
             layers: an int, a fraction in (0, 1] of those before, or a
             `keras_dss.compression.Budget` of states or parameters. It is spread over the layers
-            where reducing them changes the outputs on the calibration inputs most, without
-            calibration where most of the Hankel energy is.
+            where reducing them changes the outputs on the calibration inputs most (with any
+            method), without calibration where most of the Hankel energy is.
         method: a name in `keras_dss.compression.METHODS`.
         calibration: unlabelled inputs of the model: an array, a list of arrays for several inputs,
             or batches (a `keras.utils.PyDataset`, a `tf.data.Dataset`, any iterable of batches; of
             a tuple `(x, y)` only x is used). The report compares the outputs on the first 64.
         horizon: number of steps that count, for methods that take one; None for all.
+        refit: None, or `"kernel"` or `"calibration"`: residues are fitted anew at the reduced
+            poles, D with them, by least squares of the impulse response, or of the layer's outputs
+            on the calibration inputs.
+        seed: of `method="random"`, and of starts that are drawn.
         return_report: also return the report.
         batch_size: sequences at a time while measuring, for calibration given as arrays.
 
@@ -88,7 +94,7 @@ def compress_model(
     Source: Ezoe and Sato, arXiv 2402.15993, for balanced truncation of DSS layers as a start for
     training; Moore (1981) for the method.
     """
-    check_method(method, calibration is not None)
+    how = check_method(method, calibration is not None and budget is None, horizon, refit)
     target = _target(rank=rank, tolerance=tolerance, budget=budget)
     layers = find_dss_layers(model)
     chosen, ranks = layers, {}
@@ -96,16 +102,17 @@ def compress_model(
         ranks = resolve_ranks(layers, rank)
         chosen = {path: layer for path, layer in layers.items() if ranks[path] is not None}
     systems = {path: _system(path, layer) for path, layer in chosen.items()}
-    gramians, outputs = {}, None
+    inputs, outputs = {}, None
     if calibration is not None:
         outputs = Outputs(model)
-        gramians = measure_gramians(outputs.watched, chosen, systems, calibration, batch_size)
-    reductions = _reductions(chosen, systems, method, gramians, horizon)
+        measured = chosen if how.calibrated or refit == "calibration" else {}
+        inputs = measure_inputs(outputs.watched, measured, systems, calibration, batch_size)
+    options = {"horizon": horizon, "refit": refit, "seed": seed}
+    reductions = _reductions(chosen, systems, method, inputs, options)
     if tolerance is not None:
         ranks = ranks_within_tolerance(reductions, tolerance)
     elif budget is not None:
-        eigenvalues = METHODS[method].eigenvalues
-        ranks = ranks_within_budget(model, reductions, budget, eigenvalues, outputs)
+        ranks = ranks_within_budget(model, reductions, budget, how.eigenvalues, outputs)
     smaller = {k: r for k, r in ranks.items() if r is not None and r < layers[k].state_size}
     configs = {path: reductions.config(path, rank) for path, rank in smaller.items()}
     new = rebuild(model, layers, configs)
@@ -122,7 +129,7 @@ def compress_model(
     report = CompressionReport(
         model=model.name,
         method=method,
-        calibrated=calibration is not None,
+        calibrated=bool(inputs),
         target=target,
         layers=tuple(row(path, layer) for path, layer in layers.items()),
         parameters_before=model.count_params(),
@@ -154,18 +161,15 @@ def _system(path, layer):
         raise ValueError(f"Layer {path!r} cannot be reduced: {error}") from error
 
 
-def _reductions(layers, systems, method, gramians, horizon):
+def _reductions(layers, systems, method, inputs, options):
     """The `Reductions` of a model by one method."""
 
     def reduce(path, rank, features=None):
-        system, gramian = systems[path], gramians.get(path)
+        system, measured = systems[path], inputs.get(path)
         if features is not None:
             system = flat(system, features)
-            if gramian is not None:
-                gramian = gramian.reshape(-1, *gramian.shape[-2:])[features]
-        return reduce_layer(
-            path, layers[path], system, rank, method, gramian=gramian, horizon=horizon
-        )
+            measured = measured and measured.at(features)
+        return reduce_layer(path, layers[path], system, rank, method, inputs=measured, **options)
 
-    apart = METHODS[method].eigenvalues == "per_feature"
+    apart = METHODS[method].apart and options["refit"] is None
     return Reductions(layers, systems, reduce, reduce if apart else None)

@@ -3,9 +3,15 @@
 import dataclasses
 from collections.abc import Callable
 
+import keras
 import numpy as np
 
 from keras_dss import ssm
+from keras_dss.initializers import ReducedRank
+from keras_dss.layers.dss import reduced_config
+from keras_dss.layers.parameters import residue_ratio
+
+REFITS = (None, "kernel", "calibration")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,14 +21,18 @@ class Method:
     Attributes:
         title: what it is, in a few words.
         reduce: `(system, rank, options)` to a `DiagonalSystem` or an object with the attributes of
-            `keras_dss.ssm.BalancedTruncation`; `options` is a `Options`.
-        calibrated: whether it takes a measured Gramian.
+            `keras_dss.ssm.BalancedTruncation`; `options` are an `Options`.
+        calibrated: whether it uses measured inputs.
+        horizon: whether it uses a horizon.
+        apart: whether each feature and direction is reduced as if it were alone.
         eigenvalues: `"per_feature"` or `"shared"`: what the rebuilt layer holds.
     """
 
     title: str
     reduce: Callable
     calibrated: bool = False
+    horizon: bool = False
+    apart: bool = True
     eigenvalues: str = "per_feature"
 
 
@@ -31,12 +41,24 @@ class Options:
     """What a method may know beside the system and the rank.
 
     Attributes:
-        gramian: measured controllability Gramian of the layer, or None.
+        layer: the `DSS` layer.
+        inputs: `keras_dss.compression.calibration.MeasuredInputs` of the layer, or None.
         horizon: steps that count, or None for all of them.
+        seed: of methods that draw.
     """
 
-    gramian: np.ndarray | None = None
+    layer: keras.layers.Layer
+    inputs: object = None
     horizon: int | None = None
+    seed: int = 0
+
+    @property
+    def gramian(self):
+        return None if self.inputs is None else self.inputs.gramian
+
+    @property
+    def correlation(self):
+        return None if self.inputs is None else self.inputs.correlation
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -45,27 +67,162 @@ class LayerReduction(ssm.BalancedTruncation):
 
     Attributes:
         eigenvalues: `"per_feature"` or `"shared"`, of the layer to be built.
+        shared: the shared eigenvalues lambda, complex `(rank,)`, or None.
     """
 
     eigenvalues: str = "per_feature"
+    shared: np.ndarray | None = None
+
+    def config(self, layer):
+        """Configuration of the reduced layer, as `keras_dss.layers.dss.reduced_config`."""
+        log_dt = np.asarray(keras.ops.convert_to_numpy(layer.log_dt), "float64")
+        config = reduced_config(layer, self.system, log_dt)
+        if self.shared is None:
+            return config
+        step = (layer.rate * np.exp(log_dt))[:, None]  # (H, 1)
+        ratio = residue_ratio(step * self.shared, layer.kernel_length)  # (H, R)
+        weights = self.system.residues / (step * ratio)  # (..., H, R)
+        re = self.shared.real
+        values = {
+            "lambda_re": np.log(-re) if layer.parameterization == "exp" else re,
+            "lambda_im": self.shared.imag,
+            "w": np.stack([weights.real, weights.imag], axis=-1),
+        }
+        config["eigenvalues"] = "shared"
+        for name, value in values.items():
+            initializer = keras.initializers.serialize(ReducedRank(value))
+            config[f"{name}_initializer"] = initializer
+        return config
 
 
 def _balanced(system, rank, options):
     # growing modes serve a finite kernel as well as any
+    finite = options.layer.parameterization == "softmax"
     return ssm.balanced_truncation(
         system,
         rank,
         horizon=options.horizon,
         controllability=options.gramian,
-        stable=options.horizon is None,
+        stable=not finite,
+    )
+
+
+def _finite_horizon(system, rank, options):
+    if options.horizon is None:
+        raise ValueError("method='finite_horizon' needs a horizon. Received: horizon=None")
+    return _balanced(system, rank, options)
+
+
+def _singular_perturbation(system, rank, options):
+    """The backward system of a bidirectional layer has no feedthrough of its own.
+
+    What it would need at lag -1 goes to lag 0, the layer's D: the layer keeps its DC gain, the sum
+    of both directions; each direction alone is off by that much, and so is its bound.
+    """
+    found = ssm.singular_perturbation(system, rank, controllability=options.gramian)
+    if not options.layer.bidirectional:
+        return found
+    forward, backward = found.system.feedthrough
+    through = np.stack([forward + backward, np.zeros_like(backward)])
+    return dataclasses.replace(
+        found,
+        system=ssm.DiagonalSystem(found.system.poles, found.system.residues, through),
+        error_bound=found.error_bound + np.abs(backward),
+    )
+
+
+def _h2_optimal(system, rank, options):
+    start = _balanced(system, rank, options)
+
+    def optimal(system, start, feedthrough):
+        return ssm.h2_optimal(
+            system, start, correlation=options.correlation, feedthrough=feedthrough
+        )
+
+    return _by_direction(optimal, system, start.system)
+
+
+def _shared(system, rank, options):
+    """All features and directions of the layer, with the eigenvalues of the layer to start from."""
+    layer = options.layer
+    log_dt = np.asarray(keras.ops.convert_to_numpy(layer.log_dt), "float64")
+    steps = np.broadcast_to(layer.rate * np.exp(log_dt), system.shape).reshape(-1)
+    correlation = options.correlation
+    if correlation is not None:
+        correlation = np.broadcast_to(correlation, (*system.shape, correlation.shape[-1]))
+        correlation = correlation.reshape(-1, correlation.shape[-1])
+    flat = ssm.DiagonalSystem(
+        system.poles.reshape(-1, system.num_modes),
+        system.residues.reshape(-1, system.num_modes),
+    )
+    eigenvalues, reduced = ssm.shared_h2_optimal(
+        flat, steps, _eigenvalues(layer, options.seed), rank, correlation=correlation
+    )
+    shape = (*system.shape, rank)
+    reduced = ssm.DiagonalSystem(
+        reduced.poles.reshape(shape), reduced.residues.reshape(shape), system.feedthrough
+    )
+    return eigenvalues, reduced
+
+
+def _eigenvalues(layer, seed, most=128):
+    """The layer's eigenvalues lambda; of one with many, a part drawn at random."""
+    re, im = (
+        np.asarray(keras.ops.convert_to_numpy(w), "float64").reshape(-1)
+        for w in (layer.lambda_re, layer.lambda_im)
+    )
+    values = (-np.exp(re) if layer.parameterization == "exp" else re) + 1j * im
+    if values.size > most:
+        values = np.random.default_rng(seed).choice(values, max(most, layer.state_size), False)
+    return values
+
+
+def _by_direction(function, system, other):
+    """`function(system, other, feedthrough)` of each direction; the forward one has D."""
+    if system.poles.ndim == 2:
+        return function(system, other, True)
+    forward, backward = (function(system[d], other[d], d == 0) for d in (0, 1))
+    return ssm.DiagonalSystem(
+        np.stack([forward.poles, backward.poles]),
+        np.stack([forward.residues, backward.residues]),
+        np.stack([forward.feedthrough, backward.feedthrough]),
     )
 
 
 METHODS = {
-    "balanced": Method("balanced truncation of the real system", _balanced, calibrated=True),
+    "balanced": Method(
+        "balanced truncation of the real system", _balanced, calibrated=True, horizon=True
+    ),
+    "singular_perturbation": Method(
+        "singular perturbation of the balanced real system",
+        _singular_perturbation,
+        calibrated=True,
+        apart=False,
+    ),
+    "finite_horizon": Method(
+        "balanced truncation over a finite horizon", _finite_horizon, calibrated=True, horizon=True
+    ),
+    "shared": Method(
+        "H2-optimal with eigenvalues shared by all features",
+        _shared,
+        calibrated=True,
+        apart=False,
+        eigenvalues="shared",
+    ),
+    "h2_optimal": Method(
+        "H2-optimal poles and residues",
+        _h2_optimal,
+        calibrated=True,
+        horizon=True,
+        apart=False,
+    ),
     "modal": Method(
         "modes of the largest H2 energy",
         lambda system, rank, options: ssm.modal_truncation(system, rank),
+    ),
+    "modal_hinf": Method(
+        "modes of the largest H-infinity score",
+        lambda system, rank, options: ssm.modal_truncation(system, rank, score="hinf"),
     ),
     "modal_refit": Method(
         "modes of the largest H2 energy, residues refitted in H2",
@@ -75,55 +232,94 @@ METHODS = {
         "balanced truncation of the complex modes alone",
         lambda system, rank, options: ssm.complex_balanced_truncation(system, rank),
     ),
+    "random": Method(
+        "modes drawn at random",
+        lambda system, rank, options: ssm.random_truncation(system, rank, seed=options.seed),
+        apart=False,
+    ),
 }
 
 
-def check_method(method, calibrated=False):
+def check_method(method, calibrated=False, horizon=None, refit=None):
     """The `Method` of a name.
 
     Raises:
-        ValueError: for a name that is not in `METHODS`, or calibration with a method that does not
-            use it.
+        ValueError: for a name that is not in `METHODS`, or an option that nothing uses.
     """
     if method not in METHODS:
         raise ValueError(f"`method` must be one of {tuple(METHODS)}. Received: method={method!r}")
-    if calibrated and not METHODS[method].calibrated:
-        users = ", ".join(f"method={name!r}" for name, m in METHODS.items() if m.calibrated)
+    if refit not in REFITS:
+        raise ValueError(f"`refit` must be one of {REFITS}. Received: refit={refit!r}")
+    found = METHODS[method]
+    if refit == "calibration" and not calibrated:
+        raise ValueError("refit='calibration' needs calibration inputs. Received: calibration=None")
+    if calibrated and not found.calibrated and refit != "calibration":
+        users = ", ".join(repr(name) for name, m in METHODS.items() if m.calibrated)
         raise ValueError(
-            f"Only {users} uses calibration inputs. Received: calibration with method={method!r}"
+            f"Only methods {users} and refit='calibration' use calibration inputs. "
+            f"Received: calibration with method={method!r}"
         )
-    return METHODS[method]
+    if horizon is not None and not found.horizon:
+        users = ", ".join(repr(name) for name, m in METHODS.items() if m.horizon)
+        raise ValueError(
+            f"Only methods {users} use a horizon. Received: horizon={horizon!r} with "
+            f"method={method!r}"
+        )
+    return found
 
 
-def reduce_layer(path, layer, system, rank, method, *, gramian=None, horizon=None):
+def reduce_layer(
+    path, layer, system, rank, method, *, inputs=None, horizon=None, refit=None, seed=0
+):
     """Reduce the systems of one layer.
 
     Args:
         path: of the layer, for messages. layer: the `DSS` layer.
-        system: its `DiagonalSystem`, (H, N) or (2, H, N).
+        system: its `DiagonalSystem`, (H, N) or (2, H, N), or that of some of its features.
         rank: modes to keep in each feature. method: a name in `METHODS`.
-        gramian: measured controllability Gramian, or None for the exact one.
+        inputs: `keras_dss.compression.calibration.MeasuredInputs` of the same systems, or None.
         horizon: steps that count, None for all; of a softmax layer at most its kernel length.
+        refit: None, or which least squares problem gives the residues anew at the reduced poles:
+            `"kernel"` that of the impulse response, `"calibration"` that of the outputs on the
+            measured inputs; D is fitted with them.
+        seed: of methods that draw.
 
     Returns:
         A `LayerReduction`.
 
     Raises:
-        ValueError: for an unknown method.
+        ValueError: for an unknown method, or options that do not fit it.
         keras_dss.ssm.UnstableSystemError: for a pole on or outside the unit circle, where the
             method needs none.
     """
-    chosen = check_method(method, gramian is not None)
-    if layer.parameterization == "softmax":
+    chosen = check_method(method, inputs is not None, horizon, refit)
+    if layer.parameterization == "softmax" and chosen.horizon:
         horizon = min(horizon or layer.kernel_length, layer.kernel_length)
+    options = Options(layer, inputs, horizon, seed)
+    shared = None
     try:
-        found = chosen.reduce(system, rank, Options(gramian=gramian, horizon=horizon))
+        found = chosen.reduce(system, rank, options)
+        if chosen.eigenvalues == "shared":
+            shared, found = found
         if isinstance(found, ssm.DiagonalSystem):
             found = _described(system, found)
+        if refit is not None:
+            found = _refitted(found, options.correlation if refit == "calibration" else None)
     except ssm.UnstableSystemError as error:
         raise ssm.UnstableSystemError(f"Layer {path!r} cannot be reduced: {error}") from error
     fields = {f.name: getattr(found, f.name) for f in dataclasses.fields(ssm.BalancedTruncation)}
-    return LayerReduction(**fields, eigenvalues=chosen.eigenvalues)
+    return LayerReduction(**fields, eigenvalues=chosen.eigenvalues, shared=shared)
+
+
+def _refitted(found, correlation):
+    def refit(system, reduced, feedthrough):
+        return ssm.refit_residues(
+            system, reduced.poles, correlation=correlation, feedthrough=feedthrough
+        )
+
+    system = _by_direction(refit, found.original, found.system)
+    bound = np.full(system.shape, np.nan)
+    return dataclasses.replace(found, system=system, error_bound=bound)
 
 
 def _described(system, reduced):

@@ -38,6 +38,18 @@ def find_dss_layers(model):
     return layers
 
 
+def find_configured(model, layers):
+    """The paths of those DSS layers that the configuration of a model holds, as a set.
+
+    Args:
+        model: the model. layers: dict from paths to its DSS layers.
+    """
+    found = set()
+    with _marked(layers), contextlib.suppress(NotImplementedError):
+        _exchange(keras.saving.serialize_keras_object(model), {}, found)
+    return found
+
+
 def rebuild(model, layers, configs):
     """The model anew, its DSS layers at some paths built from other configurations.
 
@@ -166,9 +178,9 @@ def _build_like(new, model):
 
 
 def _copy_weights(old, new, layers, configs):
-    """Copies every weight that was not reduced, with the step sizes and D of those that were."""
+    """Copies every weight that was not reduced, with the step sizes of those that were."""
     reduced = {id(w) for path in configs for w in layers[path].weights}
-    kept = {id(w) for path in configs for w in (layers[path].log_dt, layers[path].D)}
+    kept = {id(layers[path].log_dt) for path in configs}
     for source, target in zip(old.weights, new.weights, strict=True):
         if id(source) in reduced and id(source) not in kept:
             continue

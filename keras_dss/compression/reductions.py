@@ -6,7 +6,6 @@ import numpy as np
 
 from keras_dss import ssm
 from keras_dss.layers import DSS
-from keras_dss.layers.dss import reduced_config
 
 RTOL = 1e-3  # relative tolerance of the certified H-infinity errors
 
@@ -54,9 +53,7 @@ class Reductions:
 
     def _config(self, path, rank):
         """The configuration of the reduced layer."""
-        layer = self.layers[path]
-        log_dt = np.asarray(layer.log_dt.numpy(), "float64")
-        return reduced_config(layer, self.reduction(path, rank).system, log_dt)
+        return self.reduction(path, rank).config(self.layers[path])
 
     def _rounding(self, path, rank):
         r"""An upper bound of what float32 weights add to the H-infinity error of any feature.

@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_dss.ssm.hankel import decompose, hankel_factors
 from keras_dss.ssm.hinf import hinf_norm
-from keras_dss.ssm.modes import modes_of
+from keras_dss.ssm.modes import leading, modes_of
 from keras_dss.ssm.norms import h2_norm
 from keras_dss.ssm.parallel import map_chunks
 from keras_dss.ssm.system import DiagonalSystem, check_rank, check_system, real_matmul
@@ -68,8 +68,10 @@ def balanced_truncation(system, rank, *, horizon=None, controllability=None, sta
 
     With exact infinite-horizon Gramians the reduced system is stable, and its error obeys
     `sigma_{order+1} <= ||G - G_r||_inf <= 2 (sigma_{order+1} + ... + sigma_{2N})`.
-    With a measured or finite-horizon Gramian neither is guaranteed: unstable orders are passed
-    over when the given system is stable (see `stable`), and the bound is nan.
+    With a measured Gramian of the inputs the reduced system is stable too, because the exact Q
+    satisfies the Lyapunov equation of the balanced system, but the bound is nan. Over a finite
+    horizon neither is guaranteed: unstable orders are passed over when the given system is stable
+    (see `stable`).
 
     Args:
         system: a `DiagonalSystem` of `N` modes; stable, unless a horizon is given.
@@ -96,6 +98,13 @@ def balanced_truncation(system, rank, *, horizon=None, controllability=None, sta
     Source: Moore (1981); Tombs & Postlethwaite (1987) for the square-root method; Al-Saggaf &
     Franklin (1987) for the bound in discrete time.
     """
+    return reduce_balanced(system, rank, horizon, controllability, stable)
+
+
+def reduce_balanced(
+    system, rank, horizon, controllability, stable, realisation=leading, smallest=0.0
+):
+    """`balanced_truncation`, where `realisation` makes the reduced systems for `modes_of`."""
     rank = check_rank(rank, check_system(system).num_modes)
     if controllability is not None:
         controllability = _check_gramian(controllability, system)
@@ -110,12 +119,15 @@ def balanced_truncation(system, rank, *, horizon=None, controllability=None, sta
 
     def work(part):
         factors = factors_of(part)
-        outputs, sigma, inputs = decompose(*factors, vectors=2 * rank if rank < n else 0)
+        vectors = 2 * (rank if realisation is leading else n)
+        outputs, sigma, inputs = decompose(*factors, vectors=vectors if rank < n else 0)
         values[part, : sigma.shape[-1]] = sigma
         if rank < n:
             matrices = _balanced_matrices(flat[part], factors[0], outputs, sigma, inputs)
             highest = (sigma > NEGLIGIBLE * sigma[:, :1]).sum(axis=-1).clip(max=2 * rank)
-            found = modes_of(*matrices, highest, rank, need_stable[part])
+            found = modes_of(
+                realisation(*matrices), 1, highest, rank, need_stable[part], smallest=smallest
+            )
             poles[part], order[part], condition[part] = found[0], *found[2:]
             residues[part] = found[1][:, 0]
 

@@ -18,7 +18,8 @@ from scipy import fft
 from keras_dss.ssm.basis import one_minus_product
 from keras_dss.ssm.gramians import closed_poles
 from keras_dss.ssm.parallel import map_chunks
-from keras_dss.ssm.system import as_complex, powers
+from keras_dss.ssm.polynomial import polynomial
+from keras_dss.ssm.system import as_complex
 
 FEATURES = 16  # features at a time
 MARGINAL = 1e-9  # poles closer to the circle are summed step by step
@@ -93,16 +94,13 @@ class GramianAccumulator:
             grow = length - self._correlation.shape[1]
             self._correlation = np.pad(self._correlation, ((0, 0), (0, grow)))
         n = fft.next_fast_len(2 * length, real=True)
-        direct = [(h, _masked(inputs, lengths, [h])[0]) for h in self._direct]
+        direct = [(h, _masked(inputs, lengths, [h])) for h in self._direct]
 
         def work(chunk):
             part = self._closed[chunk]
             u = _masked(inputs, lengths, part)  # (H', B, L)
-            spectrum = fft.rfft(u, n=n, axis=-1)
-            power = (spectrum.real**2 + spectrum.imag**2).sum(axis=1)
-            correlation = fft.irfft(power, n=n, axis=-1)[:, :length]
             ends = _end_states(self.poles[part], u, lengths)  # (H', B, N)
-            return part, correlation, ends * self.poles[part, None, :]
+            return part, _autocorrelation(u, n), ends * self.poles[part, None, :]
 
         # All of a batch is computed before any of it counts: a refused batch leaves no trace.
         closed = map_chunks(work, len(self._closed), FEATURES)
@@ -110,8 +108,9 @@ class GramianAccumulator:
             self._correlation[part, :length] += correlation
             self._add(part, ends)
         for h, u in direct:
-            for states in _running_states(self.poles[h], u, lengths):
+            for states in _running_states(self.poles[h], u[0], lengths):
                 self._add([h], states[None])
+            self._correlation[h, :length] += _autocorrelation(u, n)[0]
         self.steps += int(lengths.sum())
 
     def _add(self, part, states):
@@ -119,6 +118,10 @@ class GramianAccumulator:
         transposed = np.swapaxes(states, -1, -2)
         self._hermitian[part] += transposed @ states.conj()
         self._symmetric[part] += transposed @ states
+
+    def correlation(self):
+        """The autocorrelation `r(l) = sum_k u_k u_{k-l} / steps` of the inputs so far, `(H, L)`."""
+        return self._correlation / max(self.steps, 1)
 
     def result(self):
         """The measured Gramian so far, `(H, 2N, 2N)`; further batches may follow."""
@@ -130,7 +133,7 @@ class GramianAccumulator:
             part = self._closed[start : start + FEATURES]
             poles = self.poles[part]
             r = self._correlation[part]
-            plus = _polynomial(poles, r[:, None, :])[:, 0, :] - 0.5 * r[:, :1]  # R(a) - r(0)/2
+            plus = polynomial(poles, r[:, None, :])[:, 0, :] - 0.5 * r[:, :1]  # R(a) - r(0)/2
             gap = one_minus_product(closed_poles(poles))[:, :n, :]
             column, row = plus[:, :, None], plus[:, None, :]
             hermitian[part] = (column + row.conj() - hermitian[part]) / gap[:, :, :n]
@@ -175,29 +178,20 @@ def _masked(inputs, lengths, part):
     return u
 
 
+def _autocorrelation(u, n):
+    """`sum_k u_k u_{k-l}` over all sequences of `(H, B, L)`, by FFTs of length n: `(H, L)`."""
+    spectrum = fft.rfft(u, n=n, axis=-1)
+    power = (spectrum.real**2 + spectrum.imag**2).sum(axis=1)
+    return fft.irfft(power, n=n, axis=-1)[:, : u.shape[-1]]
+
+
 def _end_states(poles, u, lengths):
     """`sum_{k<length} a^{length-1-k} u_k`, the states at the end of each sequence, `(H, B, N)`."""
+    if np.all(lengths == u.shape[-1]):
+        return polynomial(poles, u[..., ::-1])
     lag = lengths[:, None] - 1 - np.arange(u.shape[-1])  # (B, L)
     reverse = np.take_along_axis(u, np.maximum(lag, 0)[None], axis=-1)
-    return _polynomial(poles, np.where(lag >= 0, reverse, 0.0))
-
-
-def _polynomial(poles, coefficients):
-    """`sum_l coefficients_l a^l`: `(H, N), (H, M, L) -> (H, M, N)`, in blocks by Horner's rule."""
-    features, rows, length = coefficients.shape
-    block = int(np.ceil(np.sqrt(length)))
-    blocks = -(-length // block)
-    padded = np.pad(coefficients, ((0, 0), (0, 0), (0, blocks * block - length)))
-    fine = np.swapaxes(powers(poles, np.arange(block)), -1, -2)  # (H, b, N)
-    fine = np.concatenate([fine.real, fine.imag], axis=-1)
-    values = padded.reshape(features, rows * blocks, block) @ fine  # (H, M q, 2N)
-    n = poles.shape[-1]
-    values = (values[..., :n] + 1j * values[..., n:]).reshape(features, rows, blocks, n)
-    step = (poles**block)[:, None, :]
-    total = values[:, :, -1]
-    for q in range(blocks - 2, -1, -1):
-        total = total * step + values[:, :, q]
-    return total
+    return polynomial(poles, np.where(lag >= 0, reverse, 0.0))
 
 
 def _running_states(poles, u, lengths, chunk=256):

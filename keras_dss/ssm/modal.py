@@ -3,87 +3,72 @@
 import numpy as np
 
 from keras_dss.ssm.basis import one_minus_product, one_minus_square
+from keras_dss.ssm.h2_optimal import refit_residues
 from keras_dss.ssm.system import DiagonalSystem, check_rank, check_stable, check_system
 
 
-def modal_truncation(system, rank, *, refit=False):
-    r"""Keep the `rank` modes of each feature with the largest H2 energy.
+def modal_truncation(system, rank, *, score="h2", refit=False):
+    r"""Keep the `rank` modes of each feature that count most by themselves.
 
-    The energy of one mode is `sum_l (Re c a^l)^2 = (|c|^2/(1 - |a|^2) + Re(c^2/(1 - a^2)))/2`.
-    With `refit`, the residues of the modes kept are those that minimise the H2 norm of the
-    error: the normal equations are Gramians in closed form.
+    Score `"h2"` is the energy of a mode, `sum_l (Re c a^l)^2 = (|c|^2/(1 - |a|^2) +
+    Re(c^2/(1 - a^2)))/2`; score `"hinf"` the bound `|c|/(1 - |a|)` of its gain. With `refit`, the
+    residues of the modes kept are those that minimise the H2 norm of the error.
 
     Args:
         system: a stable `DiagonalSystem` of `N` modes.
         rank: modes to keep, an int with `1 <= rank <= N`.
+        score: `"h2"` or `"hinf"`.
         refit: whether the residues are fitted anew.
 
     Returns:
         A `DiagonalSystem` of `rank` modes.
 
     Raises:
-        ValueError: where the rank does not fit.
+        ValueError: where the rank or the score does not fit.
         UnstableSystemError: for |a| >= 1.
 
     >>> from keras_dss.ssm import DiagonalSystem
     >>> system = DiagonalSystem(poles=[0.1, 0.9], residues=[1.0, 1.0])
     >>> modal_truncation(system, rank=1).poles
     array([0.9+0.j])
+
+    Source: the scores are those of AIRE-Prune (arXiv 2602.00534) and LAST (arXiv 2411.02824).
     """
     rank = check_rank(rank, check_system(system).num_modes)
-    check_stable(system, "Modal truncation by H2 energy")
+    check_stable(system, "Modal truncation")
     a, c = system.poles, system.residues
-    # (1 - a)(1 + a) keeps its digits where 1 - a^2 loses them.
-    energy = np.abs(c) ** 2 / one_minus_square(a) + (c * c / ((1.0 - a) * (1.0 + a))).real
-    chosen = np.argsort(-energy, axis=-1, kind="stable")[..., :rank]
-    poles = np.take_along_axis(a, chosen, axis=-1)
-    residues = np.take_along_axis(c, chosen, axis=-1)
-    reduced = DiagonalSystem(poles, residues, system.feedthrough)
-    return refit_residues(system, poles) if refit else reduced
+    if score == "h2":
+        # (1 - a)(1 + a) keeps its digits where 1 - a^2 loses them.
+        scores = np.abs(c) ** 2 / one_minus_square(a) + (c * c / ((1.0 - a) * (1.0 + a))).real
+    elif score == "hinf":
+        scores = np.abs(c) * (1.0 + np.abs(a)) / one_minus_square(a)
+    else:
+        raise ValueError(f"`score` must be 'h2' or 'hinf'. Received: score={score!r}")
+    reduced = _modes(system, scores, rank)
+    return refit_residues(system, reduced.poles) if refit else reduced
 
 
-def refit_residues(system, poles):
-    r"""The residues at given poles that minimise `||G - G_r||_2`, as a `DiagonalSystem`.
-
-    With real unknowns `c = p + iq`, `Re(c a^l) = p Re(a^l) - q Im(a^l)`: an ordinary least
-    squares problem over all lags, whose inner products are `sum_l a_i^l conj(a_j)^l =
-    1/(1 - a_i conj(a_j))` and the like. It is solved in the least-norm sense where poles are
-    real or coincide.
+def random_truncation(system, rank, *, seed=0):
+    """Keep `rank` modes of each feature, drawn at random: the least that a method must beat.
 
     Args:
-        system: a stable `DiagonalSystem` `(..., N)`.
-        poles: `(..., R)`, stable.
+        system: a `DiagonalSystem` of `N` modes.
+        rank: modes to keep, an int with `1 <= rank <= N`.
+        seed: of the draw, an int.
+
+    Returns:
+        A `DiagonalSystem` of `rank` modes.
     """
-    check_stable(check_system(system), "Refitting residues")
-    reduced = DiagonalSystem(poles, np.zeros_like(poles), system.feedthrough)
-    check_stable(reduced, "Refitting residues")
-    rank = reduced.num_modes
-    every = np.concatenate([reduced.poles, system.poles], axis=-1)  # (..., R + N)
-    every = np.concatenate([every, every.conj()], axis=-1)
-    total = every.shape[-1] // 2
-    gram = 1.0 / one_minus_product(every)
-    direct = gram[..., :rank, :total]  # sum_l a_i^l conj(a_j)^l
-    mirror = gram[..., :rank, total:]  # sum_l a_i^l a_j^l
-    # Inner products of Re a_i^l and -Im a_i^l with Re a_j^l and -Im a_j^l.
-    matrix = 0.5 * np.concatenate(
-        [
-            np.concatenate([(direct + mirror).real, (direct - mirror).imag], axis=-1),
-            np.concatenate([-(direct + mirror).imag, (direct - mirror).real], axis=-1),
-        ],
-        axis=-2,
-    )  # (..., 2R, 2(R + N))
-    keep = np.r_[0:rank, total : total + rank]
-    given = np.r_[rank:total, total + rank : 2 * total]
-    c = np.concatenate([system.residues.real, system.residues.imag], axis=-1)
-    normal, right = matrix[..., keep], (matrix[..., given] @ c[..., None])[..., 0]
-    scale = np.sqrt(np.diagonal(normal, axis1=-2, axis2=-1))
-    scale = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0.0)
-    normal = normal * scale[..., :, None] * scale[..., None, :]
-    inverse = np.linalg.pinv(normal, rcond=1e-14, hermitian=True)
-    solved = scale * (inverse @ (scale * right)[..., None])[..., 0]  # (..., 2R)
-    return DiagonalSystem(
-        reduced.poles, solved[..., :rank] + 1j * solved[..., rank:], system.feedthrough
-    )
+    rank = check_rank(rank, check_system(system).num_modes)
+    return _modes(system, np.random.default_rng(seed).random(system.poles.shape), rank)
+
+
+def _modes(system, scores, rank):
+    """The `rank` modes of each feature with the highest scores."""
+    chosen = np.argsort(-scores, axis=-1, kind="stable")[..., :rank]
+    poles = np.take_along_axis(system.poles, chosen, axis=-1)
+    residues = np.take_along_axis(system.residues, chosen, axis=-1)
+    return DiagonalSystem(poles, residues, system.feedthrough)
 
 
 def complex_balanced_truncation(system, rank):

@@ -5,8 +5,13 @@ import numpy as np
 WORST_CONDITION = 1e10
 
 
-def modes_of(a, b, c, highest, rank, need_stable, continuous=False):
-    """Modes of the largest leading subsystem whose modes fit the rank, for each feature.
+def leading(a, b, c):
+    """The leading subsystems of a realisation, for `modes_of`."""
+    return lambda group, m: (a[group, :m, :m], b[group, :m], c[group, :, :m])
+
+
+def modes_of(realisation, outputs, highest, rank, need_stable, continuous=False, smallest=0.0):
+    """Modes of the largest realisation whose modes fit the rank, for each feature.
 
     A conjugate pair of eigenvalues with residues `r, conj(r)` is one mode with residue 2r; a
     real eigenvalue is one mode. Orders are tried from `highest` downward: passed over are those
@@ -14,17 +19,20 @@ def modes_of(a, b, c, highest, rank, need_stable, continuous=False):
     defective that residues would lose more than ten digits.
 
     Args:
-        a, b, c: real `(B, m, m)`, `(B, m)`, `(B, p, m)`: a balanced realisation.
+        realisation: `(group, m)` to real `A (G, m, m)`, `B (G, m)`, `C (G, p, m)` of order m for a
+            group of features, an int array.
+        outputs: p.
         highest: int `(B,)`, largest order to try.
         rank: number of modes that fit.
         need_stable: bool `(B,)`.
         continuous: whether stable means a negative real part, not a modulus below one.
+        smallest: orders with a pole of smaller modulus are passed over.
 
     Returns:
         `poles (B, rank)`, `residues (B, p, rank)`, `order (B,)` and the condition number of each
         pole as an eigenvalue, `(B, rank)`. Modes that are not needed are zero, of condition 1.
     """
-    count, outputs = c.shape[:2]
+    count = len(highest)
     poles = np.zeros((count, rank), complex)
     residues = np.zeros((count, outputs, rank), complex)
     order, condition = highest.copy(), np.ones((count, rank))
@@ -32,15 +40,17 @@ def modes_of(a, b, c, highest, rank, need_stable, continuous=False):
     while left.any():
         m = order[left].max()
         group = np.flatnonzero(left & (order == m))
-        values, vectors = np.linalg.eig(a[group, :m, :m])  # (G, m), (G, m, m)
+        a, b, c = realisation(group, m)
+        values, vectors = np.linalg.eig(a)  # (G, m), (G, m, m)
         values, vectors = values.astype(complex), vectors.astype(complex)
         inverse = _inverse(vectors)
         sensitivity = np.linalg.norm(inverse, axis=-1)  # (G, m), columns of unit length
-        weights = c[group, :, :m] @ vectors * (inverse @ b[group, :m, None]).mT  # (G, p, m)
+        weights = c @ vectors * (inverse @ b[..., None]).mT  # (G, p, m)
         real, mode = values.imag == 0.0, values.imag >= 0.0
         size = values.real.max(axis=-1) if continuous else np.abs(values).max(axis=-1) - 1.0
         good = (mode.sum(axis=-1) <= rank) & (sensitivity.max(axis=-1) < WORST_CONDITION)
         good &= (size < 0.0) | ~need_stable[group]
+        good &= np.abs(values).min(axis=-1) >= smallest
 
         keep = group[good]
         chosen = np.argsort(~mode[good], axis=-1, kind="stable")[:, :rank]  # modes come first

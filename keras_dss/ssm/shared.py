@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from keras_dss.ssm.basis import orthonormal_basis
-from keras_dss.ssm.modes import modes_of
+from keras_dss.ssm.modes import leading, modes_of
 from keras_dss.ssm.system import UnstableSystemError, as_complex, check_rank, real_matmul
 
 
@@ -90,9 +90,8 @@ def shared_balanced_truncation(eigenvalues, weights, rank):
         rows = np.einsum("hn,nr,hrm->mn", weights, basis, split, optimize=True)
         a, b = real_matmul(rows * lam, columns), rows.sum(axis=-1).real
         c = real_matmul(weights, columns)
-        found = modes_of(
-            a[None], b[None], c[None], np.array([highest]), rank, np.array([True]), True
-        )
+        part = leading(a[None], b[None], c[None])
+        found = modes_of(part, len(c), np.array([highest]), rank, np.array([True]), True)
         reduced, weights, order, condition = (x[0] for x in found)
         reduced = np.where(reduced == 0.0, -1.0, reduced)
     return SharedTruncation(

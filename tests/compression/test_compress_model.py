@@ -256,7 +256,7 @@ def test_unknown_names():
         keras_dss.compress_model(classifier(), {"ssm_9": 2})
     with pytest.raises(ValueError, match="'balanced'.*Received: method='best'"):
         keras_dss.compress_model(classifier(), 2, method="best")
-    with pytest.raises(ValueError, match="Only method='balanced'"):
+    with pytest.raises(ValueError, match="Only methods 'balanced'"):
         keras_dss.compress_model(classifier(), 2, method="modal", calibration=tokens())
 
 

@@ -138,13 +138,16 @@ def test_ranks_of_duplicate_names():
 @pytest.mark.parametrize("method", METHODS)
 def test_methods(method):
     model = MODELS["classifier"]()
-    small, report = compress_model(model, 4, method=method, return_report=True)
+    horizon = 50 if method == "finite_horizon" else None
+    small, report = compress_model(model, 4, method=method, horizon=horizon, return_report=True)
     assert report.method == method
     for row in report.layers:
         assert (row.rank_before, row.rank_after) == (8, 4)
         if row.stable:
             assert row.error_bound >= row.hinf_error > 0
-            assert row.hinf_norm > 0 and row.h2_norm >= row.h2_error > 0
+            assert row.hinf_norm > 0 and row.h2_norm > 0 and row.h2_error > 0
+            if method not in ("singular_perturbation", "random"):
+                assert row.h2_norm >= row.h2_error
     errors = [row.h2_error for row in report.layers]
     modal = compress_model(model, 4, method="modal", return_report=True)[1]
     if method in ("modal_refit", "balanced"):

@@ -1,0 +1,186 @@
+r"""Best approximation by exponentials in the H2 norm, weighted by the spectrum of the inputs.
+
+Impulse responses f and g have the inner product `<f, g> = sum_{l,m} f_l conj(g_m) r(l - m)`, where
+r is the autocorrelation of the inputs: `<f, f>` is the mean square of the output of f, its ring-out
+after the last step included; for white inputs of unit variance it is the sum of `|f_l|^2`. Of
+exponentials it is a closed form,
+
+    <e^{lx}, e^{ly}> = N G,     N = R(x) + conj(R(y)) - r(0),     G = 1/(1 - e^{x + conj(y)}),
+
+with `R(x) = sum_{l>=0} r(l) e^{lx}`, and of `l e^{lx}`, the derivatives by x, it follows with
+`G' = G^2 - G` and `G'' = (2G - 1) G'`. A unit impulse at lag 0, the feedthrough, is the limit of
+`e^{lx}` for `Re x -> -inf`.
+
+Source: Halevi (1992) for weighted H2 reduction; Golub & Pereyra (1973) for variable projection.
+"""
+
+import numpy as np
+
+from keras_dss.ssm.basis import one_minus_square
+from keras_dss.ssm.polynomial import polynomial
+
+FASTEST = 80.0  # -Re x of a pole at zero
+SLOWEST = 1e-9  # least -Re x of a pole that is moved
+RELATIVE = 1e-13  # eigenvalues of a scaled matrix of inner products that count as zero
+
+
+def log_poles_of(poles):
+    """`log a`, with the full relative accuracy of `1 - |a|`; poles at zero at -80."""
+    with np.errstate(divide="ignore"):
+        decay = 0.5 * np.log1p(-one_minus_square(poles))
+    return np.maximum(decay, -FASTEST) + 1j * np.angle(poles)
+
+
+class WeightedH2:
+    """The problem `min_c ||f - sum_n Re(c_n e^{l x_n})||` for a given f of every feature.
+
+    Args:
+        log_poles, residues: of f, complex `(H, N)`, `Re x < 0`.
+        correlation: `r`, float `(H, L)`, or None for white inputs.
+        feedthrough: whether an impulse at lag 0 may be added to f's approximation.
+    """
+
+    def __init__(self, log_poles, residues, correlation=None, feedthrough=False):
+        self.correlation, self.feedthrough = correlation, feedthrough
+        self._r0 = 1.0 if correlation is None else correlation[:, :1, None]
+        self._x, self._moments = log_poles, self._moments_at(log_poles)
+        self._given = _split(residues)[..., None]  # (H, 2N, 1)
+        gram = _real(*self._products(self._x, self._moments, 0, self._x, self._moments, 0))
+        self.energy = (self._given * (gram @ self._given))[..., 0].sum(axis=-1)  # (H,)
+
+    def squared_norm(self, impulse):
+        """`||f + d delta||^2` for d `(H,)`."""
+        first = (_split(self._moments[0], -1.0) * self._given[..., 0]).sum(axis=-1)
+        return self.energy + impulse * (2.0 * first + impulse * np.ravel(self._r0))
+
+    def fit(self, log_poles):
+        """The `Fit` at `(H, R)` log poles."""
+        return Fit(self, log_poles)
+
+    def products(self, x):
+        """Inner products at log poles `(H, M)`, as real `(H, 2M, 2M)`, and with f, `(H, 2M)`."""
+        moments = self._moments_at(x)
+        gram = _real(*self._products(x, moments, 0, x, moments, 0))
+        cross = _real(*self._products(x, moments, 0, self._x, self._moments, 0))
+        return gram, (cross @ self._given)[..., 0]
+
+    def _moments_at(self, x):
+        """`R(x)` and `R'(x)`, each `(H, M)`."""
+        if self.correlation is None:
+            return np.ones_like(x), np.zeros_like(x)
+        r = self.correlation
+        both = polynomial(np.exp(x), np.stack([r, r * np.arange(r.shape[-1])], axis=1))
+        return both[:, 0], both[:, 1]
+
+    def _products(self, x, mx, i, y, my, j):
+        """`<f, g>` and `<f, conj(g)>`, `(H, M, K)`, of the i-th and j-th derivatives."""
+        pairs = (y.conj(), *(m.conj() for m in my)), (y, *my)
+        return [self._product(x, *mx, i, *pair, j) for pair in pairs]
+
+    def _product(self, x, rx, dx, i, y, ry, dy, j):
+        g = -1.0 / np.expm1(x[:, :, None] + y[:, None, :])  # (H, M, K)
+        n = rx[:, :, None] + ry[:, None, :] - self._r0
+        if i == j == 0:
+            return n * g
+        g1 = g * g - g
+        if i != j:
+            return n * g1 + (dx[:, :, None] if i else dy[:, None, :]) * g
+        return (dx[:, :, None] + dy[:, None, :]) * g1 + n * (2.0 * g - 1.0) * g1
+
+
+class Fit:
+    """Best residues at given log poles, and how the error depends on the poles.
+
+    Attributes:
+        log_poles: `(H, R)`. residues: `(H, R)` complex. impulse: `(H,)`, at lag 0.
+        error: `(H,)`, the squared norm of what is left.
+    """
+
+    def __init__(self, problem, x):
+        self._problem, self.log_poles = problem, x
+        rank = x.shape[-1]
+        self._moments = problem._moments_at(x)
+        gram = _real(*problem._products(x, self._moments, 0, x, self._moments, 0))
+        right = self._against_target(0)
+        if problem.feedthrough:
+            gram = self._bordered(gram)
+            right = np.concatenate([right, self._impulse_against_target()], axis=-2)
+        self._inverse = _inverse(gram)
+        self._solved = self._inverse @ right  # (H, 2R [+ 1], 1)
+        solved = self._solved[..., 0]
+        self.residues = solved[..., :rank] + 1j * solved[..., rank : 2 * rank]
+        self.impulse = solved[..., 2 * rank] if problem.feedthrough else np.zeros(len(x))
+        model = (self._solved * (gram @ self._solved - 2.0 * right))[..., 0].sum(axis=-1)
+        self.error = problem.energy + model
+
+    def merged(self, other, better):
+        """This fit, with that of `other` for the features where `better (H,)` holds."""
+        merged = object.__new__(Fit)
+        for name, mine in vars(self).items():
+            theirs = getattr(other, name)
+            if isinstance(mine, np.ndarray):
+                mine = np.where(better.reshape(-1, *[1] * (mine.ndim - 1)), theirs, mine)
+            elif isinstance(mine, tuple):
+                mine = tuple(
+                    np.where(better[:, None], b, a) for a, b in zip(mine, theirs, strict=True)
+                )
+            setattr(merged, name, mine)
+        return merged
+
+    def derivatives(self):
+        """Gradient `(H, 2R)` and Gauss-Newton matrix `(H, 2R, 2R)` of half the squared error.
+
+        By the real and imaginary parts of the log poles, with the residues always the best ones.
+        """
+        problem, x, moments = self._problem, self.log_poles, self._moments
+        c = self.residues[..., None]  # (H, R, 1)
+        direct, mirror = problem._products(x, moments, 1, x, moments, 1)
+        within = _real(direct * c * c.mT.conj(), mirror * c * c.mT)
+        direct, mirror = problem._products(x, moments, 1, x, moments, 0)
+        cross = _real(direct * c, mirror * c)  # (H, 2R, 2R)
+        if problem.feedthrough:
+            border = moments[1] * self.residues
+            cross = np.concatenate([cross, _split(border, -1.0)[..., None]], axis=-1)
+        gradient = cross @ self._solved - self._against_target(1, c)
+        return gradient[..., 0], within - cross @ self._inverse @ cross.mT
+
+    def _against_target(self, order, scale=1.0):
+        problem = self._problem
+        direct, mirror = problem._products(
+            self.log_poles, self._moments, order, problem._x, problem._moments, 0
+        )
+        return _real(direct * scale, mirror * scale) @ problem._given  # (H, 2R, 1)
+
+    def _bordered(self, gram):
+        """The inner products with the impulse at lag 0 beside the others."""
+        border = _split(self._moments[0], -1.0)[..., None]  # (H, 2R, 1)
+        corner = np.broadcast_to(self._problem._r0, (len(gram), 1, 1))
+        return np.block([[gram, border], [border.mT, corner]])
+
+    def _impulse_against_target(self):
+        problem = self._problem
+        return _split(problem._moments[0], -1.0)[:, None, :] @ problem._given
+
+
+def _split(values, sign=1.0):
+    """`[Re, sign Im]`."""
+    return np.concatenate([values.real, sign * values.imag], axis=-1)
+
+
+def _real(direct, mirror):
+    """Inner products of `[Re f, -Im f]` with `[Re g, -Im g]`, for `Re(c f)` of `[Re c, Im c]`."""
+    plus, minus = 0.5 * (direct + mirror), 0.5 * (direct - mirror)
+    return np.block([[plus.real, minus.imag], [-plus.imag, minus.real]])
+
+
+def unit_scale(gram):
+    """What scales a Gram matrix to a unit diagonal; zero where the diagonal is."""
+    diagonal = np.maximum(np.diagonal(gram, axis1=-2, axis2=-1), 0.0)
+    return np.divide(1.0, np.sqrt(diagonal), out=np.zeros_like(diagonal), where=diagonal > 0.0)
+
+
+def _inverse(gram):
+    """Pseudo-inverse of symmetric matrices, scaled to a unit diagonal first."""
+    scale = unit_scale(gram)
+    scale = scale[..., :, None] * scale[..., None, :]
+    return scale * np.linalg.pinv(gram * scale, rcond=RELATIVE, hermitian=True)
