@@ -65,6 +65,12 @@ def costs(times):
     }
 
 
+def growth(costs):
+    """The largest cost over that of any shorter length: 1 where nothing grows beyond L log L."""
+    values = list(costs.values())
+    return max(value / min(values[: i + 1]) for i, value in enumerate(values))
+
+
 def longest_memory(backend, length):
     """Bytes: resident after the imports, and the highest in two inferences, compiling included."""
     with Worker(backend) as worker:

@@ -3,7 +3,7 @@
 import math
 
 from benchmarks.data_tables.tables import table
-from benchmarks.performance import machine, work
+from benchmarks.performance import machine, own, work
 from benchmarks.performance.peers import fastest, measured, memory
 from benchmarks.performance.sizes import Size
 
@@ -142,8 +142,7 @@ def lengths(row):
             seconds = times.get(length, {}).get("median")
             cost = f" ({costs[length]:.1f})" if length in costs else ""
             cells.append(f"{1e3 * seconds:.4g}{cost}" if seconds else "")
-        values = list(costs.values())
-        growth = f"{max(values) / values[0]:.2f}" if values else ""
+        growth = f"{own.growth(costs):.2f}" if costs else ""
         memory = entry["memory"]
         peak = f"{memory['peak'] / MIB:,.0f}" if "peak" in memory else memory["error"]
         lines.append([entry["backend"], *cells, growth, peak])
@@ -151,8 +150,8 @@ def lengths(row):
 
 Inference of `DSSClassifier` with {model["num_blocks"]} blocks, H = {model["features"]},
 N = {model["states"]}, on one sequence of L steps: milliseconds, and in brackets nanoseconds /
-(L log2 L). Growth is the largest of these over that of the shortest length: above 1 the cost grows
-faster than L log L, below 1 it never does. Peak is all of the resident memory of a process of its
+(L log2 L). Growth is the largest ratio of one of these to that of a shorter length; 1 where the
+cost never grows faster than L log L. Peak is all of the resident memory of a process of its
 own that runs the longest, library and compilation included.
 
 {heading(row)}

@@ -1,5 +1,6 @@
 """The measuring side: workers over pipes, and functions of several workers timed in turns."""
 
+import contextlib
 import json
 import os
 import select
@@ -48,6 +49,7 @@ class Worker:
         except OSError:
             raise WorkerError(self._ending()) from None
         if not select.select([self.process.stdout], [], [], timeout)[0]:
+            self.process.kill()  # its late answer would be taken for that to the next request
             raise WorkerError(f"no answer within {timeout:.0f} s")
         line = self.process.stdout.readline()
         if not line:
@@ -64,7 +66,8 @@ class Worker:
         return f"the process ended with code {code}: {text[-1][:200] if text else ''}"
 
     def close(self):
-        self.process.stdin.close()
+        with contextlib.suppress(OSError):  # what a worker that has ended did not read
+            self.process.stdin.close()
         try:
             self.process.wait(timeout=2)
         except subprocess.TimeoutExpired:

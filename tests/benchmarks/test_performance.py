@@ -1,0 +1,128 @@
+"""The measuring of benchmarks.performance: workers, turns, counts, and the page of the results."""
+
+import json
+
+import pytest
+
+from benchmarks.performance import machine, own, page, results, targets, turns, work
+
+
+@pytest.fixture
+def worker():
+    with turns.Worker(memory_limit=2**30) as worker:
+        yield worker
+
+
+def test_a_worker_answers_values_errors_and_memory(worker):
+    size = {"batch": 2, "features": 4, "states": 8, "length": 64, "fft_length": 128}
+    assert worker.ask(load="work:stages", arguments=size)["value"] == work.stages(**size)
+    with pytest.raises(turns.WorkerError, match="AttributeError"):
+        worker.ask(load="work:nothing")
+    before = worker.ask(memory="reset")
+    assert 0 < before["resident"] <= before["peak"] < 2**30
+
+
+def test_a_worker_that_ends_is_reported():
+    with turns.Worker() as worker:
+        worker.process.kill()
+        worker.process.wait()
+        with pytest.raises(turns.WorkerError, match="ended"):
+            worker.ask(memory="peak")
+    with turns.Worker() as worker:
+        with pytest.raises(turns.WorkerError, match="within 0 s"):
+            worker.ask(timeout=0, memory="peak")
+        with pytest.raises(turns.WorkerError, match="ended with code -9"):
+            worker.ask(memory="peak")
+
+
+class Slow:
+    """Answers as a worker does: 1 s for `slow`, 1 ms for `fast`, an error for `broken`."""
+
+    def __init__(self):
+        self.order = []
+
+    def ask(self, timeout, run, **_):
+        self.order.append(run)
+        if run == "broken":
+            raise turns.WorkerError("it broke")
+        return {"times": [{"slow": 1.0, "fast": 1e-3}[run]]}
+
+
+def test_turns_alternate_and_slow_functions_have_fewer():
+    worker = Slow()
+    contestants = {name: (worker, name) for name in ("slow", "fast", "broken")}
+    times = turns.take_turns(contestants, rounds=4, seconds=0.0, budget=2.0)
+    assert times["broken"] == {"error": "it broke"}
+    assert times["fast"] == {"median": 1e-3, "min": 1e-3, "times": [1e-3] * 4}
+    assert times["slow"]["times"] == [1.0, 1.0]
+    assert worker.order[-6:] == ["slow", "fast", "slow", "fast", "fast", "fast"]
+
+
+def test_work_grows_with_the_batch_and_least_times_follow_the_rates():
+    size = {"features": 8, "states": 4, "length": 256, "fft_length": 512}
+    one, two = work.stages(batch=1, **size), work.stages(batch=2, **size)
+    assert two["dense"]["flops"] == 2 * one["dense"]["flops"] == 2 * 6 * 256 * 64
+    assert two["kernel"] == one["kernel"]
+    rates = {"gemm": 1e9, "triad": 1e30, "rfft scipy": 2e9, "rfft numpy": 1e9}
+    assert work.least_seconds(one["FFTs"], rates) == one["FFTs"]["flops"] / 2e9
+    assert work.least_seconds(one["dense"], rates | {"triad": 1.0}) == one["dense"]["bytes"]
+    assert work.rates({"gemm": {"min": 2.0}, "triad": {"error": ""}}) == {"gemm": work.GEMM**3}
+
+
+def test_growth_compares_with_every_shorter_length():
+    assert own.growth({"1": 3.0, "2": 1.0, "3": 2.0}) == 2.0
+    assert own.growth({"1": 3.0, "2": 1.0}) == 1.0
+    times = {"1024": {"median": 1024 * 10 * 5e-9}, "4096": {"error": "none"}}
+    assert own.costs(times) == {"1024": pytest.approx(5.0)}
+
+
+def test_parts_of_a_step_sum_to_it():
+    names = ("", *machine.PARTS[:-1])
+    times = {name: {"median": 7.0 - i} for i, name in enumerate(names)}
+    assert sum(machine.parts(times).values()) == pytest.approx(7.0)
+    assert machine.first_error(times) is None
+    assert machine.first_error(times | {"GELU": {"error": "no"}}) == "no"
+
+
+def entry(seconds):
+    return {"median": seconds, "min": seconds, "times": [seconds]}
+
+
+def peers():
+    def candidate(name, group, step, peak):
+        row = {"name": name, "group": group, "step": entry(step), "forward": entry(step / 3)}
+        return row | {"memory": {"before": 0, "peak": peak}}
+
+    size = {"batch": 32, "features": 128, "states": 64, "length": 1024}
+    candidates = [
+        candidate("keras_dss, jax", "ours", 0.1, 2**20),
+        candidate("peer, eager", "state_space", 0.25, 3 * 2**20),
+        candidate("other", "other", 0.05, 2**19),
+        {"name": "failed", "group": "state_space", "error": "MemoryError: too large"},
+    ]
+    return {"sizes": [{"size": size, "candidates": candidates}]}
+
+
+def test_the_page_has_verdicts_losses_and_errors(tmp_path):
+    where = {"environment": results.environment(), "seconds": 1.0}
+    lengths = {
+        "model": own.MODEL,
+        "lengths": [1024],
+        "entries": [{"backend": "jax", "times": {"1024": entry(1.0)}, "memory": {"peak": 3e9}}],
+    }
+    path = tmp_path / "results" / "performance.json"
+    results.write_row("peers", peers() | where, path)
+    results.write_row("lengths", lengths | where, path)
+    rows = json.loads(path.read_text())
+    assert targets.verdicts(rows)[:2] == [
+        ["step, B32 H128 N64 L1024", "at least 2 times faster", *reached("2.50")],
+        ["memory, B32 H128 N64 L1024", "at least 2 times less", *reached("3.00")],
+    ]
+    assert targets.verdicts(rows)[2][-2:] == ["3.00 GB", "**no**"]
+    text = page.page(rows)
+    assert "ahead of our best, keras_dss, jax: other (2.00)" in text
+    assert "| failed | MemoryError: too large |" in text
+
+
+def reached(ratio):
+    return f"{ratio} (keras_dss, jax against peer, eager)", "yes"
