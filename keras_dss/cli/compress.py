@@ -9,7 +9,7 @@ from keras_dss.cli.usage import changed_flags
 
 NAME = "compress"
 ARGUMENTS = ("NAME_OR_FILE",)
-FLAGS = "--rank=R --output=FILE.keras [flags]"
+FLAGS = "(--rank=R | --tolerance=X | --budget=B) --output=FILE.keras [flags]"
 SUMMARY = "A smaller model: every DSS layer reduced, then trained on if there is time for it."
 DETAILS = (
     "Leaves the model in FILE.keras, all figures in FILE.report.json and a picture of the Hankel "
@@ -20,9 +20,13 @@ EXAMPLES = (
     "keras-dss compress lra_listops_n64 --rank=16 --output=small.keras",
     "keras-dss compress lra_listops_n64 --rank=16 --calibrate --train_minutes=3 "
     "--output=small.keras",
+    "keras-dss compress lra_listops_n64 --budget=0.25 --calibrate --output=small.keras",
+    "keras-dss compress smnist_n64 --budget=8000 --budget_of=parameters --output=small.keras",
+    "keras-dss compress smnist_n64 --tolerance=0.2 --output=small.keras",
     "keras-dss compress mine.keras --rank=0.25 --task=smnist --output=small.keras",
 )
-METHODS = ("balanced", "modal", "modal_refit", "complex")
+CALIBRATED = ("balanced", "singular_perturbation", "finite_horizon", "shared", "h2_optimal")
+METHODS = (*CALIBRATED, "modal", "modal_hinf", "modal_refit", "complex", "random")
 SUFFIXES = (".keras", ".report.json", ".hankel.png")
 
 
@@ -34,13 +38,37 @@ def define(values):
         "rank", None, "Modes to keep in each feature: an integer, or a fraction such as 0.25.",
         **options,
     )  # fmt: skip
+    flags.DEFINE_string(
+        "tolerance", None,
+        "Instead of a rank: the largest H-infinity error of each layer relative to its norm, such "
+        "as 0.1; each layer gets the smallest rank that is proven to keep within it.", **options,
+    )  # fmt: skip
+    flags.DEFINE_string(
+        "budget", None,
+        "Instead of a rank: how much the new model may hold, an integer or a fraction of the "
+        "model, spread over the layers where it matters most; with --calibrate that is measured "
+        "on the outputs.", **options,
+    )  # fmt: skip
+    flags.DEFINE_enum(
+        "budget_of", "states", ("states", "parameters"),
+        "What --budget counts: modes over all features and layers, or weights of the whole model.",
+        **options,
+    )  # fmt: skip
     flags.DEFINE_string("output", None, "The file of the new model.", **options)
     flags.DEFINE_bool("overwrite", False, "Replace the files if they are there.", **options)
     flags.DEFINE_enum(
         "method", "balanced", METHODS,
-        "Balanced truncation of the real system, or a baseline: the modes of largest H2 energy, "
-        "these with residues fitted anew, balancing of the complex modes alone.", **options,
+        "How: balanced truncation of the real system, or what keras_dss.compression.METHODS says "
+        "of the others; modal, complex and random are baselines.", **options,
     )  # fmt: skip
+    flags.DEFINE_enum(
+        "refit", None, ("kernel", "calibration"),
+        "Fit the residues anew at the reduced poles, to the kernel or to the layer's outputs on "
+        "the calibration sequences.", **options,
+    )  # fmt: skip
+    flags.DEFINE_integer(
+        "horizon", None, "Steps that count, for methods that take a horizon.", 1, **options
+    )
     flags.DEFINE_bool(
         "calibrate", False,
         "Measure the controllability Gramians on what training sequences do to each layer, "
@@ -63,7 +91,7 @@ def define(values):
 def run(arguments, values):
     from keras_dss.cli import sources
 
-    rank = _check(values)
+    target = _check(values)
     paths = check_output(values.output, SUFFIXES, values.overwrite)
     sources.check_data_dir(values.data_dir)
     source = sources.find_source(arguments[0])
@@ -85,36 +113,63 @@ def run(arguments, values):
 
     data = sources.Data(task, values.data_dir) if task else None
     command = [NAME, *arguments, *(flag.serialize() for flag in changed_flags(values))]
-    Compression(source, model, data, values, rank, command, stages).run(paths, console())
+    Compression(source, model, data, values, target, command, stages).run(paths, console())
 
 
 def _check(values):
-    """Returns the rank after a look at the flags that depend on each other."""
-    missing = [f"--{name}" for name in ("rank", "output") if getattr(values, name) is None]
-    if missing:
-        raise UsageError(f"expected {NAME} with --rank=R and --output=FILE.keras. "
-                         f"Received: no {' and no '.join(missing)}")  # fmt: skip
-    if values.calibrate and values.method != "balanced":
+    """Returns what is asked for, `{"rank": ...}` or the like, after a look at all the flags."""
+    given = [name for name in TARGETS if getattr(values, name) is not None]
+    if not given or values.output is None:
+        missing = [] if given else ["--rank"]
+        missing += ["--output"] if values.output is None else []
         raise UsageError(
-            f"only --method=balanced uses --calibrate. Received: --method={values.method}"
+            f"expected {NAME} with --rank=R, or --tolerance=X or --budget=B, and "
+            f"--output=FILE.keras. Received: no {' and no '.join(missing)}"
+        )
+    if len(given) > 1:
+        received = " ".join(f"--{name}={getattr(values, name)}" for name in given)
+        raise UsageError(f"expected one of --rank, --tolerance and --budget. Received: {received}")
+    if values.budget_of != "states" and values.budget is None:
+        raise UsageError("--budget_of goes with --budget. Received: no --budget")
+    if values.refit == "calibration" and not values.calibrate:
+        raise UsageError("--refit=calibration needs --calibrate. Received: --nocalibrate")
+    uses = values.method in CALIBRATED or values.budget or values.refit == "calibration"
+    if values.calibrate and not uses:
+        raise UsageError(
+            f"--calibrate goes with --method={'|'.join(CALIBRATED)}, with --budget or with "
+            f"--refit=calibration. Received: --method={values.method}"
         )
     if values.learning_rate == 0.0:
         raise UsageError("expected --learning_rate above 0. Received: 0")
-    return _rank(values.rank)
+    (name,) = given
+    return {name: TARGETS[name](name, getattr(values, name))}
 
 
-def _rank(text):
-    try:
-        rank = int(text)
-        valid = rank >= 1
-    except ValueError:
+def _amount(name, text):
+    """An integer from 1 or a fraction in (0, 1]."""
+    for kind in (int, float):
         try:
-            rank = float(text)
-            valid = 0.0 < rank <= 1.0
+            number = kind(text)
         except ValueError:
-            valid = False
-    if not valid:
+            continue
+        if (number >= 1) if kind is int else (0.0 < number <= 1.0):
+            return number
+        break
+    raise UsageError(
+        f"expected --{name} as an integer from 1 or a fraction in (0, 1]. Received: --{name}={text}"
+    )
+
+
+def _tolerance(name, text):
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0.0 < number < 1.0:
         raise UsageError(
-            f"expected --rank as an integer from 1 or a fraction in (0, 1]. Received: --rank={text}"
+            f"expected --{name} as a relative error, a number in (0, 1). Received: --{name}={text}"
         )
-    return rank
+    return number
+
+
+TARGETS = {"rank": _amount, "tolerance": _tolerance, "budget": _amount}

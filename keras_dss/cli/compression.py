@@ -15,9 +15,11 @@ from keras_dss.cli.console import print_table
 from keras_dss.cli.evaluate import baseline_cells, metric_cells, metric_names
 from keras_dss.cli.files import replacing, write_json
 from keras_dss.cli.progress import clock
-from keras_dss.compression import compress_model
+from keras_dss.compression import Budget, compress_model
+from keras_dss.compression.methods import check_method
 from keras_dss.compression.ranks import resolve_ranks
 from keras_dss.compression.rebuild import find_dss_layers
+from keras_dss.compression.sensitivity import layer_costs
 from keras_dss.datasets import Batches
 from keras_dss.hardware import hardware
 from keras_dss.scoring import are_probabilities, say, score
@@ -32,22 +34,35 @@ class Compression:
 
     Args:
         source: the `Source` of the model. model: the model. data: `Data` of its task, or None.
-        values: the flags. rank: int or fraction, out of them. arguments: the command line.
+        values: the flags. target: what is asked for, out of them: `{"rank": ...}` or the like.
+        arguments: the command line.
         stages: the `Stages` that time and show it.
 
     Raises:
         ValueError: for a model without DSS layers, ranks or data that do not fit it.
     """
 
-    def __init__(self, source, model, data, values, rank, arguments, stages):
+    def __init__(self, source, model, data, values, target, arguments, stages):
         self.source, self.data, self.stages = source, data, stages
-        self.values, self.rank, self.arguments = values, rank, arguments
+        self.values, self.arguments = values, arguments
         self.models, self.test = {"original": model}, {}
         self.report = self.training = self.timing = None
         self.milliseconds = {}
-        resolve_ranks(find_dss_layers(model), rank)
+        self.target = self._checked(model, target)
         if data:
             data.check_model(model)
+
+    def _checked(self, model, target):
+        """The target in terms of `compress_model`, if it fits the model."""
+        values, layers = self.values, find_dss_layers(model)
+        calibrated = values.calibrate and "budget" not in target
+        method = check_method(values.method, calibrated, values.horizon, values.refit)
+        if "rank" in target:
+            resolve_ranks(layers, target["rank"])
+        elif "budget" in target:
+            target = {"budget": Budget(**{values.budget_of: target["budget"]})}
+            layer_costs(model, layers, target["budget"], method.eigenvalues)
+        return target
 
     def run(self, paths, out):
         """Does all stages, prints the tables, and leaves the three files."""
@@ -108,8 +123,11 @@ class Compression:
         with self.stages.stage("reduce", "Reducing", total) as bar:
             self.models["reduced"], self.report = compress_model(
                 self.models["original"],
-                self.rank,
+                **self.target,
                 method=self.values.method,
+                refit=self.values.refit,
+                horizon=self.values.horizon,
+                seed=self.values.seed,
                 calibration=calibration and self._watched(calibration, bar),
                 return_report=True,
             )
@@ -176,7 +194,7 @@ class Compression:
     def table(self):
         """The models beside each other."""
         test = f"{next(iter(self.test.values()))['total']:,} test sequences" if self.test else ""
-        title = f"{self.source.name}, rank {self.rank}{test and ', on '}{test}"
+        title = f"{self.source.name}, {self.report.target}{test and ', on '}{test}"
         table = Table(box=box.SIMPLE_HEAD, title=title)
         metrics = metric_names(next(iter(self.test.values()))) if self.test else []
         for name in ("model", *metrics, "parameters", "states", "ms per sequence"):
@@ -252,7 +270,8 @@ class Compression:
             },
             "task": self.data and self.data.task,
             "data": self.data and {"origin": self.data.origin, "examples": self.sizes},
-            "rank": self.rank,
+            "rank": self.target.get("rank"),
+            "target": self.report.target,
             "flags": {name: value for name, value in flags.items() if name != "debug"},
             "models": models,
             "baselines": self._baselines(),

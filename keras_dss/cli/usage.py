@@ -62,6 +62,7 @@ def _spelling(flag, spellings):
 def _kind(flag):
     kinds = {"int": "N", "float": "X"}
     names = {"output": "FILE.keras", "data_dir": "FOLDER", "work_dir": "FOLDER", "rank": "R"}
+    names |= {"tolerance": "X", "budget": "B"}
     return names.get(flag.name) or kinds.get(flag.flag_type(), flag.name.upper())
 
 

@@ -103,13 +103,25 @@ def test_file_without_a_task(run, tmp_path):
 
 
 def test_methods_are_those_of_the_package():
-    assert compress.METHODS == tuple(compression.METHODS)
+    methods = compression.METHODS
+    assert sorted(compress.METHODS) == sorted(methods)
+    assert sorted(compress.CALIBRATED) == sorted(n for n, m in methods.items() if m.calibrated)
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--output=a.keras"], ["--rank=R", "no --rank"]),
+        (["--output=a.keras"], ["--rank=R", "--tolerance=X", "--budget=B", "no --rank"]),
+        ([], ["no --rank and no --output"]),
+        (["--rank=2", "--budget=9", "--output=a.keras"], ["one of", "--rank=2 --budget=9"]),
+        (["--tolerance=0", "--output=a.keras"], ["number in (0, 1)", "--tolerance=0"]),
+        (["--tolerance=1.0", "--output=a.keras"], ["--tolerance=1.0"]),
+        (["--tolerance=nan", "--output=a.keras"], ["--tolerance=nan"]),
+        (["--tolerance=low", "--output=a.keras"], ["--tolerance=low"]),
+        (["--budget=0", "--output=a.keras"], ["integer from 1 or a fraction", "--budget=0"]),
+        (["--budget=1.5", "--output=a.keras"], ["--budget=1.5"]),
+        (["--budget=9", "--budget_of=bytes", "--output=a.keras"], ["parameters", "bytes"]),
+        (["--rank=2", "--budget_of=parameters", "--output=a.keras"], ["goes with --budget"]),
         (["--rank=2"], ["--output=FILE.keras", "no --output"]),
         (["--rank=0", "--output=a.keras"], ["integer from 1", "--rank=0"]),
         (["--rank=-3", "--output=a.keras"], ["--rank=-3"]),
@@ -122,7 +134,9 @@ def test_methods_are_those_of_the_package():
         (["--rank=2", "--output=there.keras"], ["the folder there.keras"]),
         (["--rank=2", "--output=a.keras", "--train_minutes=-1"], ["--train_minutes=-1"]),
         (["--rank=2", "--output=a.keras", "--learning_rate=0"], ["--learning_rate above 0"]),
-        (["--rank=2", "--output=a.keras", "--method=modal", "--calibrate"], ["balanced"]),
+        (["--rank=2", "--output=a.keras", "--method=modal", "--calibrate"], ["balanced", "=modal"]),
+        (["--rank=2", "--output=a.keras", "--refit=calibration"], ["needs --calibrate"]),
+        (["--rank=2", "--output=a.keras", "--horizon=0"], ["horizon"]),
         (["--rank=2", "--output=a.keras", "--method=best"], ["modal_refit", "best"]),
         (["--rank=2", "--output=a.keras", "--data_dir=none"], ["folder of data", "none"]),
     ],
@@ -136,6 +150,53 @@ def test_said_before_any_work(fails, monkeypatch, tmp_path, arguments, words):
     line = fails(2, "compress", NAME, *arguments)
     assert all(word in line for word in words), line
     assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_budget_of_states(run, tmp_path):
+    output = tmp_path / "a.keras"
+    code, out, err = run("compress", NAME, f"--output={output}", "--budget=0.5", "--calibrate")
+    assert code == 0, err
+    report = json.loads((tmp_path / "a.report.json").read_text())
+    states = report["models"]["original"]["states"]
+    reduced = zoo.count_states(keras.models.load_model(output))
+    assert reduced == report["models"]["reduced"]["states"] <= states // 2
+    assert report["target"] == "budget 0.5 of the states" and report["rank"] is None
+    outputs = report["compression"]["outputs"]
+    assert outputs["sequences"] == 40 and 0.0 <= outputs["agreement"] <= 1.0
+    assert f"outputs on 40 sequences changed by {outputs['relative_l2']:.2%}" in out
+
+
+def without_data(run, folder, *arguments):
+    """Original and reduced model of a file without a task, the report and what is printed."""
+    make_model(state_size=5).save(folder / "b.keras")
+    code, out, err = run("compress", folder / "b.keras", f"--output={folder}/a.keras", *arguments)
+    assert code == 0, err
+    models = [keras.models.load_model(folder / f"{name}.keras") for name in "ba"]
+    return *models, json.loads((folder / "a.report.json").read_text()), out
+
+
+def test_budget_of_parameters(run, tmp_path):
+    limit = make_model(state_size=5).count_params() - 20
+    arguments = f"--budget={limit}", "--budget_of=parameters", "--method=modal"
+    _, small, report, out = without_data(run, tmp_path, *arguments)
+    assert small.count_params() == report["models"]["reduced"]["parameters"] <= limit
+    assert f"budget {limit} parameters" in out
+
+
+def test_tolerance(run, tmp_path):
+    model, small, report, _ = without_data(run, tmp_path, "--tolerance=0.6")
+    for layer in report["compression"]["layers"]:
+        assert layer["hinf_error"] + layer["rounding"] <= 0.6 * layer["hinf_norm"]
+    assert zoo.count_states(small) < zoo.count_states(model)
+
+
+def test_targets_that_the_model_cannot_keep(fails, tmp_path):
+    output = f"--output={tmp_path}/a.keras"
+    line = fails(1, "compress", NAME, "--budget=3", output)
+    assert "at least 8 states" in line and "Received: 3 states" in line
+    line = fails(1, "compress", NAME, "--tolerance=1e-9", output)
+    assert "ssm_0" in line and "The best attainable is" in line
+    assert not list(tmp_path.iterdir())
 
 
 def test_rank_above_the_state_size(fails, tmp_path):
