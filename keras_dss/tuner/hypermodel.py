@@ -11,7 +11,6 @@ import keras_tuner
 import numpy as np
 
 from keras_dss import scoring, zoo
-from keras_dss.compression.methods import METHODS, check_method
 from keras_dss.compression.ranks import resolve_ranks
 from keras_dss.datasets import Batches
 from keras_dss.optimizers import DSSAdamW
@@ -43,6 +42,7 @@ class RankHyperModel(keras_tuner.HyperModel):
             Gramians.
         calibration_examples: how many of them measure the Gramians, or several numbers to choose
             from; all by default.
+        horizon, refit: as `keras_dss.compress_model` takes them.
         epochs: of fine-tuning, or several numbers to choose from; 0 scores without training.
         kind: of the task, see `keras_dss.scoring`.
         size_weight: what all of the size is worth, in units of quality.
@@ -70,8 +70,9 @@ class RankHyperModel(keras_tuner.HyperModel):
 
     def __init__(
         self, model, ranks=None, *, per_layer=True, method="balanced", calibration=None,
-        calibration_examples=None, epochs=0, kind="classification", size_weight=0.0, size="states",
-        learning_rate=1e-3, logits=True, compile_model=None, batch_size=32, seed=0,
+        calibration_examples=None, horizon=None, refit=None, epochs=0, kind="classification",
+        size_weight=0.0, size="states", learning_rate=1e-3, logits=True, compile_model=None,
+        batch_size=32, seed=0,
     ):  # fmt: skip
         super().__init__()
         self.model, self.per_layer, self.kind = model, per_layer, kind
@@ -85,9 +86,13 @@ class RankHyperModel(keras_tuner.HyperModel):
             raise ValueError(
                 f"`size` must be 'states', 'parameters' or 'bytes'. Received: size={size!r}"
             )
-        self.reductions = LayerReductions(model, calibration, batch_size)
-        calibrated = [name for name in self.methods if check_method(name).calibrated]
-        self.examples = _examples(calibration, calibration_examples, calibrated)
+        self.reductions = LayerReductions(
+            model, calibration, horizon=horizon, refit=refit, seed=seed, batch_size=batch_size
+        )
+        for name in self.methods:
+            self.reductions.check(name)
+        self.calibrated = [name for name in self.methods if self.reductions.uses_inputs(name)]
+        self.examples = _examples(calibration, calibration_examples, self.calibrated)
         self.ranks = _ranks(self.reductions.layers, ranks, per_layer)
         self.original = None
         self.full = _sizes(model)
@@ -105,12 +110,11 @@ class RankHyperModel(keras_tuner.HyperModel):
         method = _choose(hp, "method", self.methods)
         examples = self.examples[0]
         if len(self.examples) > 1:
-            calibrated = [name for name in self.methods if METHODS[name].calibrated]
-            if len(calibrated) == len(self.methods):
+            if len(self.calibrated) == len(self.methods):
                 examples = hp.Choice("calibration", self.examples)
             else:
-                with hp.conditional_scope("method", calibrated):
-                    if method in calibrated:
+                with hp.conditional_scope("method", self.calibrated):
+                    if method in self.calibrated:
                         examples = hp.Choice("calibration", self.examples)
         return ranks, method, examples
 
@@ -204,9 +208,10 @@ class RankHyperModel(keras_tuner.HyperModel):
             "kind": self.kind, "size_weight": self.size_weight, "size": self.size,
             "learning_rate": self.learning_rate, "batch_size": self.batch_size, "seed": self.seed,
             "epochs": self.epochs, "method": self.methods, "examples": self.examples,
+            "horizon": self.reductions.horizon, "refit": self.reductions.refit,
         }  # fmt: skip
         return {
-            "model": f"{self.model.name} {weights.hexdigest()[:16]}",
+            "model": weights.hexdigest()[:16],
             "calibration": calibration.hexdigest()[:16],
             "options": json.dumps(options, default=str),
         }
@@ -254,6 +259,8 @@ def _ranks(layers, given, per_layer):
         largest = max(sizes.values())
         given = sorted({2**n for n in range(largest.bit_length())} | {largest})
     if not per_layer:
+        if isinstance(given, Mapping):
+            raise ValueError(f"A mapping of `ranks` needs per_layer=True. Received: {given!r}")
         values = sorted(_choices("ranks", given, numbers.Real))
         for value in values:
             _for_all(layers, value)

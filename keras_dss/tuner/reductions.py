@@ -1,11 +1,9 @@
 """Reductions of the layers of one model, each computed once."""
 
-import numpy as np
-
-from keras_dss.compression.calibration import measure_gramians
-from keras_dss.compression.methods import METHODS, reduce_layer
+from keras_dss.compression.calibration import measure_inputs
+from keras_dss.compression.methods import METHODS, check_method, reduce_layer
 from keras_dss.compression.rebuild import find_dss_layers, rebuild
-from keras_dss.layers.dss import reduced_config
+from keras_dss.compression.reductions import Reductions
 
 
 class LayerReductions:
@@ -13,7 +11,9 @@ class LayerReductions:
 
     Args:
         model: a built model. calibration: arrays of its inputs, or None for exact Gramians.
-        batch_size: sequences at a time while Gramians are measured.
+        horizon, refit, seed: as `keras_dss.compress_model` takes them; a method without a horizon
+            gets none.
+        batch_size: sequences at a time while inputs are measured.
 
     Attributes:
         layers: dict from paths to the layers. computed: how many reductions were computed.
@@ -22,12 +22,22 @@ class LayerReductions:
         TypeError, ValueError: for a model without DSS layers, or with weights that are not finite.
     """
 
-    def __init__(self, model, calibration=None, batch_size=32):
+    def __init__(self, model, calibration=None, *, horizon=None, refit=None, seed=0, batch_size=32):
         self.model, self.calibration, self.batch_size = model, calibration, batch_size
+        self.horizon, self.refit, self.seed = horizon, refit, seed
         self.layers = find_dss_layers(model)
         self.systems = {path: _system(path, layer) for path, layer in self.layers.items()}
         self.computed = 0
-        self._gramians, self._configs = {}, {}
+        self._inputs, self._reductions = {0: {}}, {}
+
+    def check(self, method):
+        """Raises `ValueError` for a method that the options do not go with."""
+        check_method(method, self.calibration is not None and self.refit == "calibration",
+                     refit=self.refit)  # fmt: skip
+
+    def uses_inputs(self, method):
+        """Whether a method looks at calibration inputs."""
+        return METHODS[method].calibrated or self.refit == "calibration"
 
     def build(self, ranks, method="balanced", examples=0):
         """A new model, uncompiled, with reduced layers.
@@ -37,31 +47,37 @@ class LayerReductions:
             method: a name in `keras_dss.compression.METHODS`.
             examples: calibration sequences, 0 for exact Gramians.
         """
-        configs = {
-            path: self._config(path, rank, method, examples)
-            for path, rank in ranks.items()
-            if rank != self.layers[path].state_size
-        }
+        reductions = self._of(method, examples if self.uses_inputs(method) else 0)
+        smaller = {k: rank for k, rank in ranks.items() if rank != self.layers[k].state_size}
+        configs = {path: reductions.config(path, rank) for path, rank in smaller.items()}
         return rebuild(self.model, self.layers, configs)
 
-    def _config(self, path, rank, method, examples):
-        examples = examples if METHODS[method].calibrated else 0
-        key = path, rank, method, examples
-        if key not in self._configs:
-            layer, gramian = self.layers[path], self._measured(examples).get(path)
-            found = reduce_layer(path, layer, self.systems[path], rank, method, gramian=gramian)
-            log_dt = np.asarray(layer.log_dt.numpy(), "float64")
-            self._configs[key] = reduced_config(layer, found.system, log_dt)
-            self.computed += 1
-        return self._configs[key]
+    def _of(self, method, examples):
+        if (method, examples) not in self._reductions:
+            inputs = self._measured(examples)
+            options = {"refit": self.refit, "seed": self.seed}
+            if METHODS[method].horizon:
+                options["horizon"] = self.horizon
+
+            def reduce(path, rank):
+                self.computed += 1
+                layer, system = self.layers[path], self.systems[path]
+                measured = inputs.get(path)
+                return reduce_layer(path, layer, system, rank, method, inputs=measured, **options)
+
+            self._reductions[method, examples] = Reductions(self.layers, self.systems, reduce)
+        return self._reductions[method, examples]
 
     def _measured(self, examples):
-        if examples and examples not in self._gramians:
-            inputs = first(self.calibration, examples)
-            self._gramians[examples] = measure_gramians(
-                self.model, self.layers, self.systems, inputs, self.batch_size
+        if examples not in self._inputs:
+            self._inputs[examples] = measure_inputs(
+                self.model,
+                self.layers,
+                self.systems,
+                first(self.calibration, examples),
+                self.batch_size,
             )
-        return self._gramians[examples] if examples else {}
+        return self._inputs[examples]
 
 
 def first(inputs, examples):

@@ -8,7 +8,6 @@ import os
 import time
 from pathlib import Path
 
-import keras
 import keras_tuner
 from keras_tuner.engine.trial import TrialStatus
 
@@ -85,7 +84,7 @@ class CompressionTuner(keras_tuner.Tuner):
         values = trial.hyperparameters.values
         found = self.ledger.find(values)
         if found is not None:
-            return found
+            return self._results(found)
         began = time.monotonic()
         kwargs = kwargs | self._epochs(values)
         model = self._build(trial.hyperparameters)
@@ -93,9 +92,9 @@ class CompressionTuner(keras_tuner.Tuner):
         if metrics["epochs"]:
             self._save_weights(values, model)
         del model
-        self._let_go()
+        gc.collect()  # and not `clear_session`, which would clear the user's settings as well
         self.ledger.add(values, metrics, time.monotonic() - began)
-        return metrics
+        return self._results(metrics)
 
     def load_model(self, trial):
         """The model of a trial with the best weights it had, compiled and ready for `fit`."""
@@ -127,9 +126,16 @@ class CompressionTuner(keras_tuner.Tuner):
                 metrics = self.ledger.find(trial.hyperparameters.values)
                 if trial.status != TrialStatus.RUNNING or metrics is None:
                     return
-                self.oracle.update_trial(trial.trial_id, metrics)
+                self.oracle.update_trial(trial.trial_id, self._results(metrics))
                 trial.status = TrialStatus.COMPLETED
                 self.oracle.end_trial(trial)
+
+    def _results(self, metrics):
+        """The metrics with the one that several objectives make together."""
+        objective = self.oracle.objective
+        if objective.name in metrics or not objective.has_value(metrics):
+            return metrics
+        return metrics | {objective.name: objective.get_value(metrics)}
 
     def _epochs(self, values):
         """What Hyperband says of the training."""
@@ -154,10 +160,3 @@ class CompressionTuner(keras_tuner.Tuner):
         temporary = path.with_name(f".{os.getpid()}.{path.name}")
         model.save_weights(temporary)
         os.replace(temporary, path)
-
-    def _let_go(self):
-        """Frees what the models of past trials held; the settings of Keras stay."""
-        policy = keras.config.dtype_policy()
-        keras.utils.clear_session(free_memory=False)
-        keras.config.set_dtype_policy(policy)
-        gc.collect()

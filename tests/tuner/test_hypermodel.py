@@ -1,6 +1,5 @@
 """The space of reduced models: what is built from hyperparameters, and what it scores."""
 
-import keras
 import keras_tuner
 import numpy as np
 import pytest
@@ -9,13 +8,7 @@ from keras_dss import compress_model, scoring
 from keras_dss.datasets import Batches
 from keras_dss.models import DSSRegressor
 from keras_dss.tuner import OBJECTIVE, RankHyperModel
-from tests.tuner.support import PATHS, make_data, make_model
-
-
-def hyperparameters(**values):
-    hp = keras_tuner.HyperParameters()
-    hp.values.update({name.replace("rank", "rank/"): value for name, value in values.items()})
-    return hp
+from tests.tuner.support import PATHS, eager, make_data, make_model
 
 
 def chosen(ranks, **others):
@@ -69,15 +62,8 @@ def test_calibration_is_a_choice_where_a_method_uses_it():
     hypermodel.choose(hp)
     assert hp.values["calibration"] == 0
     for method, examples in (("balanced", 4), ("modal", 0)):
-        hp = hypermodel_space(hypermodel, method=method, calibration=4)
+        hp.values.update(method=method, calibration=4)
         assert hypermodel.choose(hp)[1:] == (method, examples)
-
-
-def hypermodel_space(hypermodel, **given):
-    hp = keras_tuner.HyperParameters()
-    hypermodel.choose(hp)
-    hp.values.update(given)
-    return hp
 
 
 def test_builds_what_compress_model_builds():
@@ -108,12 +94,12 @@ def test_layers_are_reduced_once_and_models_are_the_same_each_time():
 
 def test_score_without_training():
     model, data = make_model(), make_data()
-    hypermodel = RankHyperModel(model, [1, 4], size_weight=0.5, batch_size=5)
+    hypermodel = RankHyperModel(model, [1, 4], size_weight=0.5, batch_size=6)
     hp = chosen([1, 4])
     small = hypermodel.build(hp)
     weights = small.get_weights()
     found = hypermodel.fit(hp, small, validation_data=data)
-    expected = scoring.score(small, Batches(*data, 5, shuffle=False))
+    expected = scoring.score(small, Batches(*data, 6, shuffle=False))
     assert found["quality"] == found["accuracy"] == expected["accuracy"]
     assert found["loss"] == pytest.approx(expected["loss"], rel=1e-5)
     assert found["states"] == 2 * 1 + 2 * 4 and found["epochs"] == 0
@@ -125,11 +111,11 @@ def test_score_without_training():
 
 
 def test_training_is_deterministic_and_keeps_the_best_weights():
-    model, data = make_model(dropout=0.3), make_data(24)
+    model, data = make_model(num_blocks=1, dropout=0.3), make_data(24)
     hypermodel = RankHyperModel(
         model, [2], epochs=2, learning_rate=0.03, batch_size=8, size_weight=0.1
     )
-    hp = chosen([2, 2])
+    hp = keras_tuner.HyperParameters()
     results, models = [], []
     for _ in range(2):
         models.append(hypermodel.build(hp))
@@ -144,7 +130,9 @@ def test_training_is_deterministic_and_keeps_the_best_weights():
 
 def test_training_that_diverges_gives_the_weights_from_before():
     model, data = make_model(), make_data()
-    hypermodel = RankHyperModel(model, [2], epochs=1, learning_rate=1e30)
+    hypermodel = RankHyperModel(
+        model, [2], epochs=1, compile_model=lambda small: eager(small, 1e30)
+    )
     hp = chosen([2, 2])
     small = hypermodel.build(hp)
     found = hypermodel.fit(hp, small, *data, validation_data=data)
@@ -153,7 +141,7 @@ def test_training_that_diverges_gives_the_weights_from_before():
 
 
 def test_quality_of_a_regression_is_relative_to_the_original():
-    model = DSSRegressor(3, num_outputs=1, features=2, num_blocks=1, state_size=4, channels=1)
+    model = DSSRegressor(1, features=2, num_blocks=1, state_size=4, horizon=3)
     x = make_data()[0]
     y = x[:, :3]
     hypermodel = RankHyperModel(model, [1, 4], kind="regression")
@@ -167,11 +155,7 @@ def test_quality_of_a_regression_is_relative_to_the_original():
 
 def test_another_tuner_of_keras_tuner(tmp_path):
     model, data = make_model(), make_data()
-
-    def compile_model(small):
-        small.compile(keras.optimizers.SGD(0.01), scoring.make_loss("classification"))
-
-    hypermodel = RankHyperModel(model, [1, 4], epochs=1, compile_model=compile_model)
+    hypermodel = RankHyperModel(model, [1, 4], epochs=1, compile_model=eager)
     tuner = keras_tuner.RandomSearch(
         hypermodel, OBJECTIVE, max_trials=2, seed=1, directory=tmp_path
     )

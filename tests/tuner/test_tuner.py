@@ -17,7 +17,7 @@ from keras_dss import scoring
 from keras_dss.tuner import OBJECTIVE, SEARCHES, make_oracle
 from tests.tuner.support import PATHS, make_data, make_model, make_tuner, search, values
 
-TRIALS = {"random": 5, "bayesian": 9, "grid": None, "hyperband": None}
+TRIALS = {"random": 3, "bayesian": 4, "grid": None, "hyperband": None}
 KILLED = """
 import os, signal, sys
 import keras_dss
@@ -29,7 +29,7 @@ tuner = make_tuner(sys.argv[1])
 replace = os.replace
 
 def killed(*paths):
-    if len(tuner.ledger.trials) == 4:  # the file of the fourth score is written, but not in place
+    if len(tuner.ledger.trials) == 3:  # the file of the third score is written, but not in place
         os.kill(os.getpid(), signal.SIGKILL)
     replace(*paths)
 
@@ -55,12 +55,12 @@ def interrupted(tuner, trials):
 @pytest.mark.parametrize("kind", SEARCHES)
 def test_resumed_search_is_the_search_that_was_never_cut(kind, tmp_path):
     whole = search(make_tuner(tmp_path / "whole", kind, trials=TRIALS[kind]))
-    interrupted(make_tuner(tmp_path / "cut", kind, trials=TRIALS[kind]), trials=2)
+    interrupted(make_tuner(tmp_path / "cut", kind, trials=TRIALS[kind]), trials=1)
     for path in (tmp_path / "cut").glob("**/*.json"):
         if path.name != "scores.json":  # as keras-tuner may leave them
             path.write_text(path.read_text()[:20])
     cut = make_tuner(tmp_path / "cut", kind, trials=TRIALS[kind])
-    assert len(cut.ledger.trials) == 2
+    assert len(cut.ledger.trials) == 1
     search(cut)
     assert values(cut) == values(whole)
     for one, other in zip(cut.ledger.trials, whole.ledger.trials, strict=True):
@@ -70,7 +70,7 @@ def test_resumed_search_is_the_search_that_was_never_cut(kind, tmp_path):
 
 
 def test_grid_is_the_whole_space(tmp_path):
-    tuner = search(make_tuner(tmp_path))
+    tuner = search(make_tuner(tmp_path, ranks=[1, 2, 4]))
     found = {tuple(trial[f"rank/{path}"] for path in PATHS) for trial in values(tuner)}
     assert found == {(a, b) for a in (1, 2, 4) for b in (1, 2, 4)}
     assert len(values(tuner)) == 9 and tuner.hypermodel.reductions.computed == 4
@@ -85,19 +85,21 @@ def test_killed_search(tmp_path):
     done = subprocess.run(arguments, cwd=Path(__file__).parents[2], capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
     tuner = make_tuner(tmp_path)
-    assert len(tuner.ledger.trials) == 3
+    assert len(tuner.ledger.trials) == 2
     search(tuner)
-    assert len({json.dumps(trial) for trial in values(tuner)}) == len(values(tuner)) == 9
+    assert len({json.dumps(trial) for trial in values(tuner)}) == len(values(tuner)) == 4
 
 
 def test_hyperband_trains_on_from_the_trial_before(tmp_path):
     oracle = keras_tuner.oracles.HyperbandOracle(OBJECTIVE, max_epochs=2, factor=2, seed=1)
-    tuner = make_tuner(tmp_path, oracle=oracle, learning_rate=0.0)
+    tuner = make_tuner(tmp_path, oracle=oracle)
     search(tuner)
-    later = [trial for trial in tuner.ledger.trials if "tuner/trial_id" in trial["values"]]
-    assert later and all(trial["values"]["tuner/initial_epoch"] == 1 for trial in later)
-    trial = next(t for t in tuner.oracle.trials.values() if "tuner/trial_id" in t.hyperparameters)
-    past = tuner.oracle.get_trial(trial.hyperparameters["tuner/trial_id"])
+    assert len(values(tuner)) == 5
+    trial = next(
+        t for t in tuner.oracle.trials.values() if "tuner/trial_id" in t.hyperparameters.values
+    )
+    assert trial.hyperparameters.values["tuner/initial_epoch"] == 1
+    past = tuner.oracle.get_trial(trial.hyperparameters.values["tuner/trial_id"])
     changed = tuner.load_model(past)
     changed.set_weights([weight + 1.0 for weight in changed.get_weights()])
     tuner._save_weights(past.hyperparameters.values, changed)
@@ -108,9 +110,7 @@ def test_hyperband_trains_on_from_the_trial_before(tmp_path):
 
 
 def test_best_model_has_the_weights_that_were_scored(tmp_path):
-    tuner = search(
-        make_tuner(tmp_path, "random", trials=2, epochs=1, learning_rate=0.03, batch_size=4)
-    )
+    tuner = search(make_tuner(tmp_path, "random", trials=2, epochs=1, batch_size=4))
     for trial in tuner.oracle.get_best_trials(2):
         model = tuner.load_model(trial)
         found = scoring.score(model, tuner.hypermodel.validation_batches(make_data()))
@@ -131,16 +131,19 @@ def test_same_hyperparameters_are_scored_once(tmp_path):
 
 
 def test_oracle_without_a_seed_goes_on_with_its_own(tmp_path):
-    def oracle():
-        return keras_tuner.oracles.BayesianOptimizationOracle(
-            OBJECTIVE, max_trials=5, num_initial_points=2
+    def tuner():
+        oracle = keras_tuner.oracles.BayesianOptimizationOracle(
+            OBJECTIVE, max_trials=3, num_initial_points=2
         )
+        return make_tuner(tmp_path, oracle=oracle, ranks=[1, 2, 3, 4])
 
-    interrupted(make_tuner(tmp_path, oracle=oracle()), trials=4)
-    tuner = make_tuner(tmp_path, oracle=oracle())
-    assert len(tuner.oracle.trials) == 5 and list(tuner.oracle.ongoing_trials)
-    search(tuner)
-    assert len(tuner.oracle.trials) == 5
+    cut = tuner()
+    interrupted(cut, trials=2)
+    resumed = tuner()
+    assert resumed.oracle.seed == cut.oracle.seed
+    for one, other in zip(resumed.oracle.trials.values(), cut.oracle.trials.values(), strict=True):
+        assert one.hyperparameters.values == other.hyperparameters.values
+    assert len(resumed.oracle.trials) == 3 and len(resumed.oracle.ongoing_trials) == 1
 
 
 def test_a_folder_holds_one_search(tmp_path):
@@ -155,14 +158,10 @@ def test_a_folder_holds_one_search(tmp_path):
 
 
 def test_nothing_of_a_trial_stays_and_the_parent_works(tmp_path):
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model, x = make_model(), make_data()[0]
-    finally:
-        keras.config.set_dtype_policy("float32")
+    x = make_data()[0]
     model = make_model()
     before = model.predict(x, verbose=0)
-    tuner = make_tuner(tmp_path, model=model, ranks=[1, 4])
+    tuner = make_tuner(tmp_path, model=model)
     models, build = [], tuner.hypermodel.build
     tuner.hypermodel.build = lambda hp: models.append(weakref.ref(found := build(hp))) or found
     keras.config.set_dtype_policy("mixed_bfloat16")
@@ -174,8 +173,7 @@ def test_nothing_of_a_trial_stays_and_the_parent_works(tmp_path):
     gc.collect()
     assert len(models) == 4 and not any(model() for model in models)
     np.testing.assert_array_equal(model.predict(x, verbose=0), before)
-    model.compile("adam", scoring.make_loss("classification"))
-    model.fit(*make_data(), verbose=0)
+    assert np.isfinite(model.train_on_batch(*make_data()))
 
 
 @pytest.mark.parametrize(
