@@ -17,7 +17,7 @@ from pathlib import Path
 
 BACKENDS = ("tensorflow", "jax", "torch")
 # What does not touch a backend runs once.
-WITHOUT_BACKEND = ("tests/ssm", "tests/datasets", "tests/cli")
+WITHOUT_BACKEND = ("tests/ssm", "tests/datasets", "tests/cli", "tests/benchmarks")
 
 # Threads of OpenMP that wait for each other in turns slow torch down a hundredfold when others run.
 THREADS = {"OMP_NUM_THREADS": "1"}
