@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from keras_dss.cli import evaluate
-from keras_dss.cli.compress import METHODS
+from keras_dss.cli.compress import CALIBRATED, METHODS
 from keras_dss.cli.console import console, start_backend
 from keras_dss.cli.errors import UsageError
 from keras_dss.cli.files import check_output
@@ -49,7 +49,10 @@ def define(values):
         "ranks", None, "Modes to choose from, such as 2,4,8. Default: the powers of 2.", **options
     )
     flags.DEFINE_bool("per_layer", True, "A rank for each layer, or the same for all.", **options)
-    flags.DEFINE_enum("method", "balanced", METHODS, "How layers are reduced.", **options)
+    flags.DEFINE_enum(
+        "method", "balanced", METHODS,
+        "How layers are reduced; keras_dss.compression.METHODS says what each does.", **options,
+    )  # fmt: skip
     flags.DEFINE_bool(
         "calibrate", False,
         "Measure the controllability Gramians on what training sequences do to each layer, "
@@ -57,6 +60,14 @@ def define(values):
     )  # fmt: skip
     flags.DEFINE_integer(
         "calibration_examples", 64, "Calibrate on N training sequences.", 1, **options
+    )
+    flags.DEFINE_enum(
+        "refit", None, ("kernel", "calibration"),
+        "Fit the residues anew at the reduced poles, to the kernel or to the layer's outputs on "
+        "the calibration sequences.", **options,
+    )  # fmt: skip
+    flags.DEFINE_integer(
+        "horizon", None, "Steps that count, for methods that take a horizon.", 1, **options
     )
     flags.DEFINE_integer(
         "epochs", 0, "Train each trial for N epochs; with Hyperband the longest ones.", 0, **options
@@ -117,10 +128,15 @@ def _check(values):
                 "--search=hyperband makes as many trials as its --epochs ask for. "
                 f"Received: --trials={values.trials}"
             )
-    if values.calibrate and values.method != "balanced":
+    if values.refit == "calibration" and not values.calibrate:
+        raise UsageError("--refit=calibration needs --calibrate. Received: --nocalibrate")
+    if values.calibrate and values.method not in CALIBRATED and values.refit != "calibration":
         raise UsageError(
-            f"only --method=balanced uses --calibrate. Received: --method={values.method}"
+            f"--calibrate goes with --method={'|'.join(CALIBRATED)} or with --refit=calibration. "
+            f"Received: --method={values.method}"
         )
+    if values.method == "finite_horizon" and values.horizon is None:
+        raise UsageError("--method=finite_horizon needs --horizon=N. Received: no --horizon")
     if values.learning_rate == 0.0:
         raise UsageError("expected --learning_rate above 0. Received: 0")
     if values.ranks is None:

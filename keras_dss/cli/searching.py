@@ -91,6 +91,8 @@ class Search:
             per_layer=values.per_layer,
             method=values.method,
             calibration=calibration,
+            horizon=values.horizon,
+            refit=values.refit,
             epochs=0 if hyperband else values.epochs,
             kind=self.data.kind,
             size_weight=values.size_weight,

@@ -107,6 +107,8 @@ def test_choices_are_those_of_the_package():
         (["--output=a.keras", "--search=hyperband"], ["--epochs=N"]),
         (["--output=a.keras", "--search=hyperband", "--epochs=2", "--trials=3"], ["--trials=3"]),
         (["--output=a.keras", "--method=modal", "--calibrate"], ["balanced"]),
+        (["--output=a.keras", "--refit=calibration"], ["needs --calibrate"]),
+        (["--output=a.keras", "--method=finite_horizon"], ["needs --horizon"]),
         (["--output=a.keras", "--learning_rate=0"], ["above 0"]),
         (["--output=a.keras", "--data_dir=none"], ["folder of data", "none"]),
     ],
