@@ -134,12 +134,7 @@ def _singular_perturbation(system, rank, options):
 def _h2_optimal(system, rank, options):
     start = _balanced(system, rank, options)
 
-    def optimal(system, start, feedthrough):
-        return ssm.h2_optimal(
-            system, start, correlation=options.correlation, feedthrough=feedthrough
-        )
-
-    return _by_direction(optimal, system, start.system)
+    return _by_direction(ssm.h2_optimal, system, start.system, options.correlation)
 
 
 def _shared(system, rank, options):
@@ -177,11 +172,19 @@ def _eigenvalues(layer, seed, most=128):
     return values
 
 
-def _by_direction(function, system, other):
-    """`function(system, other, feedthrough)` of each direction; the forward one has D."""
+def _by_direction(fit, system, start, correlation):
+    """`fit` of each direction; the forward one has a feedthrough, the layer's D, to fit too."""
     if system.poles.ndim == 2:
-        return function(system, other, True)
-    forward, backward = (function(system[d], other[d], d == 0) for d in (0, 1))
+        return fit(system, start, correlation=correlation, feedthrough=True)
+    forward, backward = (
+        fit(
+            system[d],
+            start[d],
+            correlation=None if correlation is None else correlation[d],
+            feedthrough=d == 0,
+        )
+        for d in (0, 1)
+    )
     return ssm.DiagonalSystem(
         np.stack([forward.poles, backward.poles]),
         np.stack([forward.residues, backward.residues]),
@@ -312,12 +315,10 @@ def reduce_layer(
 
 
 def _refitted(found, correlation):
-    def refit(system, reduced, feedthrough):
-        return ssm.refit_residues(
-            system, reduced.poles, correlation=correlation, feedthrough=feedthrough
-        )
+    def refit(system, reduced, **options):
+        return ssm.refit_residues(system, reduced.poles, **options)
 
-    system = _by_direction(refit, found.original, found.system)
+    system = _by_direction(refit, found.original, found.system, correlation)
     bound = np.full(system.shape, np.nan)
     return dataclasses.replace(found, system=system, error_bound=bound)
 
