@@ -9,6 +9,7 @@ from keras_dss.version import __version__
 
 __all__ = [
     "__version__",
+    "callbacks",
     "compress_model",
     "datasets",
     "initializers",
@@ -22,4 +23,4 @@ __all__ = [
     "zoo",
 ]
 
-from keras_dss import datasets, ops, scoring, zoo  # isort: skip
+from keras_dss import callbacks, datasets, ops, scoring, zoo  # isort: skip
