@@ -6,7 +6,8 @@
 Rows: `peers` (time and memory against other libraries), `child` (reduced models against their
 parents), `lengths` (1,024 to 1,048,576 steps), `limits` (of the machine), `profile` (of a training
 step), `utilities` (compression, data, loading, import). `--sizes` are positions in the list of
-sizes, `--candidates` parts of names. The full run takes a quarter of an hour on two quiet cores.
+sizes, `--candidates` parts of names. The full run takes about a quarter of an hour on two quiet
+cores, more where torch has compiled nothing before.
 """
 
 import time
@@ -19,7 +20,7 @@ from benchmarks.performance import machine, own, peers, results, sections, utili
 from benchmarks.performance.candidates import CANDIDATES
 from benchmarks.performance.sizes import QUICK, SIZES
 
-FULL = {"rounds": 4, "seconds": 0.3, "budget": 3.0}
+FULL = {"rounds": 3, "seconds": 0.3, "budget": 2.0}
 FEW = {"rounds": 2, "seconds": 0.1, "budget": 1.0}
 FLAGS = flags.FLAGS
 

@@ -9,6 +9,7 @@ class Candidate:
 
     `side` is the module that builds it, `options` the arguments of its `block`. `group` is `ours`,
     `state_space` (PyTorch packages of state space layers) or `other` (recurrent nets, attention).
+    Beyond `longest` steps it is left out, to keep the run short.
     """
 
     name: str
@@ -17,42 +18,49 @@ class Candidate:
     options: dict = field(default_factory=dict)
     backend: str | None = None
     note: str = ""
+    longest: int | None = None
 
     @property
     def compiled(self):
         return self.options.get("compiled", False)
 
 
-def _ours(backend, suffix="", **options):
+def _ours(backend, suffix="", longest=None, **options):
     name = f"keras_dss, {backend}{suffix}"
-    return Candidate(name, "ours", "keras_side", {"kind": "dss"} | options, backend)
+    options = {"kind": "dss"} | options
+    return Candidate(name, "ours", "keras_side", options, backend, longest=longest)
 
 
-def _torch(name, group, kind, note="", compiled=False):
+def _torch(name, group, kind, note="", compiled=False, longest=None):
     options = {"kind": kind, "compiled": compiled}
     mode = "compile" if compiled else "eager"
-    return Candidate(f"{name}, {mode}", group, "torch_side", options, "torch", note)
+    return Candidate(f"{name}, {mode}", group, "torch_side", options, "torch", note, longest)
 
 
-def _keras(name, kind, backend="tensorflow"):
-    return Candidate(f"{name}, {backend}", "other", "keras_side", {"kind": kind}, backend)
+def _keras(name, kind, longest=None):
+    backend = "tensorflow"
+    return Candidate(
+        f"{name}, {backend}", "other", "keras_side", {"kind": kind}, backend, longest=longest
+    )
 
 
 GSS = "gated-state-spaces-pytorch"
+OWN_BLOCK = "its own gated block, expansion factor 1"
+SHARED = "one system of N states for all features"
 CANDIDATES = (
     _ours("tensorflow"),
     _ours("tensorflow", " XLA", compiled=True),
     _ours("jax"),
     _ours("torch"),
-    _ours("torch", " compile", compiled=True),
+    _ours("torch", " compile", longest=1024, compiled=True),
     _torch(f"{GSS} DSS", "state_space", "gss_dss"),
     _torch(f"{GSS} DSS", "state_space", "gss_dss", compiled=True),
-    _torch(f"{GSS} GSS", "state_space", "gss", "its own gated block, expansion factor 1"),
-    _torch("s5-pytorch S5", "state_space", "s5", "one system of N states for all features"),
-    _torch("s5-pytorch S5", "state_space", "s5", "one system of N states for all features", True),
-    _torch("mambapy Mamba", "state_space", "mamba", "its own gated block, expansion factor 1"),
-    _keras("Keras LSTM", "lstm"),
-    _keras("Keras GRU", "gru"),
+    _torch(f"{GSS} GSS", "state_space", "gss", OWN_BLOCK, longest=1024),
+    _torch("s5-pytorch S5", "state_space", "s5", SHARED),
+    _torch("s5-pytorch S5", "state_space", "s5", SHARED, compiled=True),
+    _torch("mambapy Mamba", "state_space", "mamba", OWN_BLOCK, longest=1024),
+    _keras("Keras LSTM", "lstm", longest=1024),
+    _keras("Keras GRU", "gru", longest=1024),
     _keras("Keras MultiHeadAttention", "attention"),
     _torch("torch LSTM", "other", "lstm"),
     _torch("torch GRU", "other", "gru"),

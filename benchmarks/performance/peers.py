@@ -11,7 +11,7 @@ import math
 
 from rich.table import Table
 
-from benchmarks.performance.turns import Worker, WorkerError, ask_all, take_turns
+from benchmarks.performance.turns import Worker, WorkerError, ask_all, memory_limit, take_turns
 
 PASSES = ("step", "forward")
 START_TIMEOUT = 600.0  # seconds for building, and for the first step with its compilation
@@ -22,14 +22,16 @@ def measure(sizes, candidates, console, **settings):
     """A list with one entry a size."""
     results = []
     for size in sizes:
-        console.print(f"[bold]{size.name}[/bold]: {len(candidates)} processes start and compile")
-        rows = measure_size(size, candidates, console, **settings)
-        results.append({"size": size.as_dict(), "candidates": rows})
+        present = [c for c in candidates if size.length <= (c.longest or size.length)]
+        console.print(f"[bold]{size.name}[/bold]: {len(present)} processes start and compile")
+        limit = memory_limit()
+        rows = measure_size(size, present, console, limit, **settings)
+        results.append({"size": size.as_dict(), "memory_limit": limit, "candidates": rows})
         console.print(table(results[-1]))
     return results
 
 
-def measure_size(size, candidates, console, **settings):
+def measure_size(size, candidates, console, limit, **settings):
     rows = {
         c.name: {"name": c.name, "group": c.group, "backend": c.backend, "note": c.note}
         for c in candidates
@@ -43,7 +45,7 @@ def measure_size(size, candidates, console, **settings):
             console.print(f"  {name}: first step {answer['times'][0]:.1f} s", highlight=False)
 
     with contextlib.ExitStack() as stack:
-        workers = {c.name: stack.enter_context(Worker(c.backend)) for c in candidates}
+        workers = {c.name: stack.enter_context(Worker(c.backend, limit)) for c in candidates}
         loads = {
             c.name: {"load": f"{c.side}:block", "arguments": c.options | {"size": size.as_dict()}}
             for c in candidates

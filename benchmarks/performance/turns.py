@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -11,7 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-MEMORY_LIMIT = 14 * 2**30  # bytes of one worker: larger ones are reported as not fitting
+MEMORY_SHARE = 0.6  # of the available memory: what one worker may take
+
+
+def memory_limit():
+    """Bytes that one worker may take; what needs more is reported as not fitting."""
+    with open("/proc/meminfo") as lines:
+        available = next(line for line in lines if line.startswith("MemAvailable"))
+    return int(MEMORY_SHARE * 1024 * int(available.split()[1]))
 
 
 class WorkerError(RuntimeError):
@@ -23,15 +31,14 @@ class Worker:
 
     Args:
         backend: KERAS_BACKEND of the process, or None.
-        memory_limit: bytes of private memory, or None.
+        limit: bytes of private memory, `memory_limit()` by default.
     """
 
-    def __init__(self, backend=None, memory_limit=MEMORY_LIMIT):
+    def __init__(self, backend=None, limit=None):
         environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3", PYTHONWARNINGS="ignore")
+        environment["BENCHMARK_MEMORY_LIMIT"] = str(limit or memory_limit())
         if backend is not None:
             environment["KERAS_BACKEND"] = backend
-        if memory_limit:
-            environment["BENCHMARK_MEMORY_LIMIT"] = str(memory_limit)
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.performance.worker"],
@@ -62,8 +69,10 @@ class Worker:
     def _ending(self):
         code = self.process.wait()
         self.errors.seek(0)
-        text = self.errors.read().decode(errors="replace").strip().splitlines()
-        return f"the process ended with code {code}: {text[-1][:200] if text else ''}"
+        last = self.errors.read().decode(errors="replace").strip().split("\n")[-1][:200]
+        if code < 0:  # as TensorFlow does where it gets no memory
+            return f"the process was ended by {signal.Signals(-code).name}"
+        return f"the process ended with code {code}: {last}"
 
     def close(self):
         with contextlib.suppress(OSError):  # what a worker that has ended did not read

@@ -75,9 +75,8 @@ class Worker:
 
 
 def main():
-    limit = int(os.environ.get("BENCHMARK_MEMORY_LIMIT", 0))
-    if limit:
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    limit = int(os.environ["BENCHMARK_MEMORY_LIMIT"])
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(2, 1)
         worker = Worker()
