@@ -51,7 +51,7 @@ def draw_front(path, trials, original, chosen=None, *, quality="quality", title=
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import EngFormatter
+    from matplotlib.ticker import EngFormatter, StrMethodFormatter
 
     figure = Figure(figsize=(10.0, 4.4), layout="constrained")
     for axis, size in zip(figure.subplots(1, 2, sharey=True), SIZES, strict=True):
@@ -68,8 +68,11 @@ def draw_front(path, trials, original, chosen=None, *, quality="quality", title=
         if chosen:
             place = chosen["metrics"][size], chosen["metrics"][quality]
             axis.scatter(*place, marker="*", s=190, color="C3", zorder=4, label="chosen")
-        axis.set_xscale("log", base=2)
-        axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+        if size == "states":
+            axis.set_xscale("log", base=2)
+            axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        else:
+            axis.xaxis.set_major_formatter(EngFormatter())
         axis.set_xlabel(size)
         axis.grid(alpha=0.3)
     figure.axes[0].set_ylabel(label or quality)
