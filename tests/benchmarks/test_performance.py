@@ -122,7 +122,7 @@ def test_the_page_has_verdicts_losses_and_errors(tmp_path):
     text = page.page(rows)
     assert "ahead of our best, keras_dss, jax: other (2.00)" in text
     assert "| failed | MemoryError: too large |" in text
-    assert "A process may take 8.0 GiB." in text
+    assert "A process may take 8.0 GiB;" in text
 
 
 def reached(ratio):
