@@ -59,12 +59,9 @@ def test_parameters_are_never_more(functional, fraction):
 
 
 def test_calibrated_budgets_hold_too(functional):
-    x = make_inputs(3)
-    small, report = compress_model(functional, budget=0.3, calibration=x, return_report=True)
-    assert states(small) <= 0.3 * states(functional)
-    again = compress_model(functional, budget=0.3, calibration=x)
-    for one, other in zip(small.get_weights(), again.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
+    budget = 0.3
+    small = compress_model(functional, budget=budget, calibration=make_inputs())
+    assert states(small) <= budget * states(functional)
 
 
 @pytest.mark.parametrize("calibrated", [False, True])
@@ -76,6 +73,8 @@ def test_modes_go_where_they_matter(calibrated):
     ranks = [layer.rank_after for layer in report.layers]
     assert ranks == [7, 1] if calibrated else ranks[1] > 1
     assert sum(ranks) <= 8
+    again = compress_model(model, budget=24, calibration=calibration, return_report=True)[1]
+    assert [layer.rank_after for layer in again.layers] == ranks
 
 
 def test_without_calibration_the_hankel_energy_decides():

@@ -54,7 +54,7 @@ def test_the_stored_layers_keep_within_the_tolerance(tolerance, calibrated):
 
 @pytest.mark.parametrize("method", ["balanced", "modal_refit"])
 def test_no_smaller_rank_would_do(model, method):
-    tolerance = 0.1
+    tolerance = 0.2
     _, report = compress_model(model, tolerance=tolerance, method=method, return_report=True)
     assert any(1 < rank < 8 for rank in ranks(report))
     for layer in report.layers:
@@ -66,15 +66,19 @@ def test_no_smaller_rank_would_do(model, method):
             assert row.hinf_error * 1.001 + row.rounding > tolerance * row.hinf_norm
 
 
-@given(st.floats(0.05, 0.5), st.floats(1.0, 10.0))
+@given(st.floats(2e-3, 0.5), st.floats(1.0, 10.0))
 @settings(deadline=None, max_examples=8)
 def test_a_wider_tolerance_needs_no_more_modes(tolerance, factor):
     model = make_model("a")
-    tight, wide = (
-        compress_model(model, tolerance=t, return_report=True)[1].layers[0].rank_after
-        for t in (tolerance, min(0.99, factor * tolerance))
-    )
-    assert wide <= tight
+
+    def smallest(tolerance):
+        try:
+            return compress_model(model, tolerance=tolerance).layers[0].state_size
+        except ValueError as error:
+            assert "The best attainable is" in str(error)
+            return 8
+
+    assert smallest(min(0.99, factor * tolerance)) <= smallest(tolerance)
 
 
 def test_a_mapping_leaves_other_layers(model):
