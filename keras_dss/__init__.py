@@ -3,6 +3,8 @@
 Importing the package registers every class with Keras, so that saved models load.
 """
 
+import importlib
+
 from keras_dss import initializers, layers, models, optimizers, regularizers, ssm
 from keras_dss.compression import compress_model
 from keras_dss.version import __version__
@@ -18,9 +20,18 @@ __all__ = [
     "ops",
     "optimizers",
     "regularizers",
+    "report",
     "scoring",
     "ssm",
+    "tuner",
     "zoo",
 ]
 
 from keras_dss import callbacks, datasets, ops, scoring, zoo  # isort: skip
+
+
+def __getattr__(name):
+    """What needs keras-tuner or draws pictures is imported when it is asked for."""
+    if name in ("report", "tuner"):
+        return importlib.import_module(f"keras_dss.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -47,8 +47,14 @@ def test_every_stage(name, tmp_path, monkeypatch, capsys):
 
 ALONE = """
 import runpy, sys
-for name in ("tensorflow", "tensorflow_datasets", "keras_tuner", "torch"):
-    sys.modules[name] = None
+from importlib.abc import MetaPathFinder
+
+class Absent(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("tensorflow", "tensorflow_datasets", "keras_tuner", "torch"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Absent())
 sys.argv[0] = "recipes.run"
 runpy.run_module("recipes.run", run_name="__main__")
 """
