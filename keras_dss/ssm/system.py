@@ -181,7 +181,7 @@ class DiagonalSystem:
         with np.errstate(divide="ignore", invalid="ignore"):
             response = (half / (v - poles) + half.conj() / (v - poles.conj())).sum(axis=-2)
         response = v * response + self.feedthrough[..., None]  # (..., M)
-        return response.reshape(*self.shape, *omega.shape)
+        return response.reshape((*self.shape, *omega.shape))
 
     def h2_norm(self):
         """The H2 norm, `sqrt(sum_l K_l^2)`: see `keras_dss.ssm.h2_norm`."""

@@ -151,6 +151,10 @@ class RankHyperModel(keras_tuner.HyperModel):
             epochs: the last one, `initial_epoch` the first; those of `hp` if None.
             callbacks, verbose: of `keras.Model.fit`.
 
+        Raises:
+            keras_tuner.errors.FailedTrialError: for outputs that are not finite without training.
+            ValueError: for epochs without data to train on.
+
         Returns:
             dict of floats: `score`, `quality`, `states`, `parameters`, `bytes`, `epochs` (that were
             trained until the best weights) and the metrics of `keras_dss.scoring.score`.
@@ -163,6 +167,10 @@ class RankHyperModel(keras_tuner.HyperModel):
             self.original = self.measure(self.model, validation)
         keras.utils.set_random_seed(self.seed + initial_epoch)
         best, weights = self.measure(model, validation), model.get_weights()
+        if not np.isfinite(scoring.loss_of(best)):
+            raise keras_tuner.errors.FailedTrialError(
+                f"Expected finite outputs. Received: a loss of {scoring.loss_of(best)}"
+            )
         best_epoch = initial_epoch
         train = self._training_batches(x, y, initial_epoch)
         for epoch in range(initial_epoch, epochs):
@@ -171,7 +179,8 @@ class RankHyperModel(keras_tuner.HyperModel):
                 callbacks=callbacks,
             )  # fmt: skip
             found = self.measure(model, validation)
-            if scoring.rank(found) > scoring.rank(best):
+            finite = np.isfinite(scoring.loss_of(found))  # NaN may have the right answers
+            if finite and scoring.rank(found) > scoring.rank(best):
                 best, weights, best_epoch = found, model.get_weights(), epoch + 1
         model.set_weights(weights)
         return best | {"epochs": float(best_epoch)}
