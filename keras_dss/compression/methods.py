@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_dss import ssm
+from keras_dss.compression import layer_methods
 from keras_dss.initializers import ReducedRank
 from keras_dss.layers.dss import reduced_config
 from keras_dss.layers.parameters import residue_ratio
@@ -21,7 +22,7 @@ class Method:
     Attributes:
         title: what it is, in a few words.
         reduce: `(system, rank, options)` to a `DiagonalSystem` or an object with the attributes of
-            `keras_dss.ssm.BalancedTruncation`; `options` are an `Options`.
+            `keras_dss.ssm.BalancedTruncation`; `options` are `layer_methods.Options`.
         calibrated: whether it uses measured inputs.
         horizon: whether it uses a horizon.
         apart: whether each feature and direction is reduced as if it were alone.
@@ -34,31 +35,6 @@ class Method:
     horizon: bool = False
     apart: bool = True
     eigenvalues: str = "per_feature"
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Options:
-    """What a method may know beside the system and the rank.
-
-    Attributes:
-        layer: the `DSS` layer.
-        inputs: `keras_dss.compression.calibration.MeasuredInputs` of the layer, or None.
-        horizon: steps that count, or None for all of them.
-        seed: of methods that draw.
-    """
-
-    layer: keras.layers.Layer
-    inputs: object = None
-    horizon: int | None = None
-    seed: int = 0
-
-    @property
-    def gramian(self):
-        return None if self.inputs is None else self.inputs.gramian
-
-    @property
-    def correlation(self):
-        return None if self.inputs is None else self.inputs.correlation
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -95,128 +71,36 @@ class LayerReduction(ssm.BalancedTruncation):
         return config
 
 
-def _balanced(system, rank, options):
-    # growing modes serve a finite kernel as well as any
-    finite = options.layer.parameterization == "softmax"
-    return ssm.balanced_truncation(
-        system,
-        rank,
-        horizon=options.horizon,
-        controllability=options.gramian,
-        stable=not finite,
-    )
-
-
-def _finite_horizon(system, rank, options):
-    if options.horizon is None:
-        raise ValueError("method='finite_horizon' needs a horizon. Received: horizon=None")
-    return _balanced(system, rank, options)
-
-
-def _singular_perturbation(system, rank, options):
-    """The backward system of a bidirectional layer has no feedthrough of its own.
-
-    What it would need at lag -1 goes to lag 0, the layer's D: the layer keeps its DC gain, the sum
-    of both directions; each direction alone is off by that much, and so is its bound.
-    """
-    found = ssm.singular_perturbation(system, rank, controllability=options.gramian)
-    if not options.layer.bidirectional:
-        return found
-    forward, backward = found.system.feedthrough
-    through = np.stack([forward + backward, np.zeros_like(backward)])
-    return dataclasses.replace(
-        found,
-        system=ssm.DiagonalSystem(found.system.poles, found.system.residues, through),
-        error_bound=found.error_bound + np.abs(backward),
-    )
-
-
-def _h2_optimal(system, rank, options):
-    start = _balanced(system, rank, options)
-
-    return _by_direction(ssm.h2_optimal, system, start.system, options.correlation)
-
-
-def _shared(system, rank, options):
-    """All features and directions of the layer, with the eigenvalues of the layer to start from."""
-    layer = options.layer
-    log_dt = np.asarray(keras.ops.convert_to_numpy(layer.log_dt), "float64")
-    steps = np.broadcast_to(layer.rate * np.exp(log_dt), system.shape).reshape(-1)
-    correlation = options.correlation
-    if correlation is not None:
-        correlation = np.broadcast_to(correlation, (*system.shape, correlation.shape[-1]))
-        correlation = correlation.reshape(-1, correlation.shape[-1])
-    flat = ssm.DiagonalSystem(
-        system.poles.reshape(-1, system.num_modes),
-        system.residues.reshape(-1, system.num_modes),
-    )
-    eigenvalues, reduced = ssm.shared_h2_optimal(
-        flat, steps, _eigenvalues(layer, options.seed), rank, correlation=correlation
-    )
-    shape = (*system.shape, rank)
-    reduced = ssm.DiagonalSystem(
-        reduced.poles.reshape(shape), reduced.residues.reshape(shape), system.feedthrough
-    )
-    return eigenvalues, reduced
-
-
-def _eigenvalues(layer, seed, most=128):
-    """The layer's eigenvalues lambda; of one with many, a part drawn at random."""
-    re, im = (
-        np.asarray(keras.ops.convert_to_numpy(w), "float64").reshape(-1)
-        for w in (layer.lambda_re, layer.lambda_im)
-    )
-    values = (-np.exp(re) if layer.parameterization == "exp" else re) + 1j * im
-    if values.size > most:
-        values = np.random.default_rng(seed).choice(values, max(most, layer.state_size), False)
-    return values
-
-
-def _by_direction(fit, system, start, correlation):
-    """`fit` of each direction; the forward one has a feedthrough, the layer's D, to fit too."""
-    if system.poles.ndim == 2:
-        return fit(system, start, correlation=correlation, feedthrough=True)
-    forward, backward = (
-        fit(
-            system[d],
-            start[d],
-            correlation=None if correlation is None else correlation[d],
-            feedthrough=d == 0,
-        )
-        for d in (0, 1)
-    )
-    return ssm.DiagonalSystem(
-        np.stack([forward.poles, backward.poles]),
-        np.stack([forward.residues, backward.residues]),
-        np.stack([forward.feedthrough, backward.feedthrough]),
-    )
-
-
 METHODS = {
     "balanced": Method(
-        "balanced truncation of the real system", _balanced, calibrated=True, horizon=True
+        "balanced truncation of the real system",
+        layer_methods.balanced,
+        calibrated=True,
+        horizon=True,
     ),
     "singular_perturbation": Method(
         "singular perturbation of the balanced real system",
-        _singular_perturbation,
+        layer_methods.singular_perturbation,
         calibrated=True,
         apart=False,
     ),
     "finite_horizon": Method(
-        "balanced truncation over a finite horizon", _finite_horizon, calibrated=True, horizon=True
+        "balanced truncation over a finite horizon",
+        layer_methods.finite_horizon,
+        calibrated=True,
+        horizon=True,
     ),
     "shared": Method(
         "H2-optimal with eigenvalues shared by all features",
-        _shared,
+        layer_methods.shared,
         calibrated=True,
         apart=False,
         eigenvalues="shared",
     ),
     "h2_optimal": Method(
         "H2-optimal poles and residues",
-        _h2_optimal,
+        layer_methods.h2_optimal,
         calibrated=True,
-        horizon=True,
         apart=False,
     ),
     "modal": Method(
@@ -298,7 +182,7 @@ def reduce_layer(
     chosen = check_method(method, inputs is not None, horizon, refit)
     if layer.parameterization == "softmax" and chosen.horizon:
         horizon = min(horizon or layer.kernel_length, layer.kernel_length)
-    options = Options(layer, inputs, horizon, seed)
+    options = layer_methods.Options(layer, inputs, horizon, seed)
     shared = None
     try:
         found = chosen.reduce(system, rank, options)
@@ -318,7 +202,7 @@ def _refitted(found, correlation):
     def refit(system, reduced, **options):
         return ssm.refit_residues(system, reduced.poles, **options)
 
-    system = _by_direction(refit, found.original, found.system, correlation)
+    system = layer_methods.by_direction(refit, found.original, found.system, correlation)
     bound = np.full(system.shape, np.nan)
     return dataclasses.replace(found, system=system, error_bound=bound)
 
