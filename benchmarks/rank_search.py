@@ -28,7 +28,7 @@ _CALIBRATION = flags.DEFINE_integer("calibration", 64, "Training sequences that 
 _WEIGHT = flags.DEFINE_float("size_weight", 0.2, "What all states are worth, in quality.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of the search.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Data; KERAS_DSS_DATA_DIR if unset.")
-_WORK_DIR = flags.DEFINE_string("work_dir", ".rank_search", "Folder of the searches.")
+_WORK_DIR = flags.DEFINE_string("work_dir", "runs/rank_search", "Folder of the searches.")
 _RESULTS = flags.DEFINE_string("results", "benchmarks/results", "Folder of the figures, JSON.")
 _WRITE = flags.DEFINE_string("write", None, "Markdown file that holds the tables.")
 
