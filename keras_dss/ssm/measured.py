@@ -99,25 +99,23 @@ class GramianAccumulator:
         def work(chunk):
             part = self._closed[chunk]
             u = _masked(inputs, lengths, part)  # (H', B, L)
-            ends = _end_states(self.poles[part], u, lengths)  # (H', B, N)
-            return part, _autocorrelation(u, n), ends * self.poles[part, None, :]
+            ends = self.poles[part, None, :] * _end_states(self.poles[part], u, lengths)
+            return part, _autocorrelation(u, n), _outer_products(ends)  # ends (H', B, N)
 
         # All of a batch is computed before any of it counts: a refused batch leaves no trace.
         closed = map_chunks(work, len(self._closed), FEATURES)
-        for part, correlation, ends in closed:
+        for part, correlation, products in closed:
             self._correlation[part, :length] += correlation
-            self._add(part, ends)
+            self._add(part, products)
         for h, u in direct:
             for states in _running_states(self.poles[h], u[0], lengths):
-                self._add([h], states[None])
+                self._add([h], _outer_products(states[None]))
             self._correlation[h, :length] += _autocorrelation(u, n)[0]
         self.steps += int(lengths.sum())
 
-    def _add(self, part, states):
-        """Add the outer products of `states (H', M, N)`."""
-        transposed = np.swapaxes(states, -1, -2)
-        self._hermitian[part] += transposed @ states.conj()
-        self._symmetric[part] += transposed @ states
+    def _add(self, part, products):
+        self._hermitian[part] += products[0]
+        self._symmetric[part] += products[1]
 
     def correlation(self):
         """The autocorrelation `r(l) = sum_k u_k u_{k-l} / steps` of the inputs so far, `(H, L)`."""
@@ -183,6 +181,11 @@ def _autocorrelation(u, n):
     spectrum = fft.rfft(u, n=n, axis=-1)
     power = (spectrum.real**2 + spectrum.imag**2).sum(axis=1)
     return fft.irfft(power, n=n, axis=-1)[:, : u.shape[-1]]
+
+
+def _outer_products(states):
+    """`sum_m s s^H` and `sum_m s s^T` of states (H, M, N)."""
+    return states.mT @ states.conj(), states.mT @ states
 
 
 def _end_states(poles, u, lengths):
