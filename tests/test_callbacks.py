@@ -204,7 +204,7 @@ def test_every_optimizer_goes_on(name):
     before = [np.array(ops.convert_to_numpy(v)) for v in mine]
     exchange_layers(model, find_dss_layers(model), reduced(model, 2))
     after = [ops.convert_to_numpy(v) for v in optimizer.variables if "kernel" in v.name]
-    assert before or name == "sgd"
+    assert before
     for a, b in zip(after, before, strict=True):
         np.testing.assert_array_equal(a, b)
     fresh = OPTIMIZERS[name]()
@@ -277,7 +277,9 @@ def test_an_uncompiled_model_by_hand():
     assert len(model.layers[-1].trainable_weights) == 0 and len(model.layers[-1].weights) == 5
     clone = keras.models.clone_model(model)
     assert [w.shape for w in clone.weights] == [w.shape for w in model.weights]
-    assert callback.reduce(model) == [] or callback.reductions != found
+    again = callback.reduce(model)
+    assert all(r.rank_after < r.rank_before for r in again)
+    assert callback.reductions == found + again
 
 
 def test_nothing_to_gain():

@@ -12,9 +12,8 @@ weighted by the fourth power of the cosine of the angle between the modes,
 
     cos^2 = (1 - |a|^2)(1 - |b|^2) / |1 - a conj(b)|^2,
 
-and each new parameter has the second moment e ||u||^2. (On a trained layer reduced from 32 to 20
-modes: within a factor of 2 of what is measured for nine tenths of W, the median within 5 %; for
-lambda the median within a factor of 4.)
+and each new parameter has the second moment e ||u||^2. `benchmarks/second_moments.py` compares them
+with measured ones.
 
 First moments are left at zero. Their memory is some ten steps, and nothing carries them over: the
 gradients at the former poles do not determine those at new ones. Second moments at zero would do
