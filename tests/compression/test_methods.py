@@ -57,9 +57,9 @@ def test_the_rebuilt_layer_computes_the_reduced_system(method, bidirectional):
 
 
 def test_shared_eigenvalues_keep_the_number_of_parameters_low():
-    layer = built(features=5, bidirectional=True)
+    layer = built(bidirectional=True)
     small = rebuilt(layer, reduce_layer("ssm", layer, layer.to_system(), 2, "shared"))
-    assert small.count_params() == 2 * 2 + 2 * 5 * 2 * 2 + 2 * 5
+    assert small.count_params() == 2 * 2 + 2 * 3 * 2 * 2 + 2 * 3
     assert small.lambda_re.shape == (2,)
 
 
