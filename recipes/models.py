@@ -6,9 +6,9 @@ from keras_dss import models
 from recipes.settings import ModelSettings
 
 HEADS = {
-    "classification": ("readout", "mask_zeros"),
-    "pairs": ("readout",),
-    "regression": ("readout", "mask_zeros", "relative"),
+    "classification": ("readout", "downsampling", "mask_zeros"),
+    "pairs": ("readout", "downsampling"),
+    "regression": ("readout", "downsampling", "mask_zeros", "relative"),
     "language": (),
 }
 

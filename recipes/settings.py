@@ -12,8 +12,8 @@ from dataclasses import dataclass
 class ModelSettings:
     """Arguments of the models of `keras_dss.models`, except the state size.
 
-    `readout` is for all but language models, `mask_zeros` for real-valued inputs, `relative` for
-    regression.
+    `readout` and `downsampling` (one factor for each block, or none) are for all but language
+    models, `mask_zeros` for real-valued inputs, `relative` for regression.
     """
 
     features: int = 64
@@ -24,6 +24,7 @@ class ModelSettings:
     prenorm: bool = True
     dropout: float = 0.0
     readout: str | None = "mean"
+    downsampling: tuple | None = None
     mask_zeros: bool = False
     relative: bool = False
     dt_min: float = 1e-3

@@ -269,4 +269,6 @@ def describe_differences(expected, received, prefix=""):
                 expected.get(key), received.get(key), f"{prefix}.{key}" if prefix else str(key)
             )
         ]
+    if isinstance(expected, tuple):  # which JSON holds as lists
+        expected = list(expected)
     return [] if expected == received else [f"{prefix} = {received}, not {expected}"]

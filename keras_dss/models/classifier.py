@@ -7,6 +7,7 @@ from keras_dss.models.stack import (
     DSSModel,
     apply_blocks,
     check_blocks,
+    check_downsampling,
     embed,
     encoder,
     make_blocks,
@@ -28,6 +29,8 @@ class DSSClassifier(DSSModel):
             encoder is a dense layer.
         mask_zeros: whether zeros at the end of floats are padding, to be masked.
         readout: `"mean"` over the valid steps, or the `"first"` or `"last"` of them.
+        downsampling: one int for each block: as many steps become one before it, by
+            `keras_dss.layers.Downsample`; none do by default.
         blocks: the `DSSBlock`s themselves, instead of `num_blocks`, `state_size` and `options`.
         dtype: dtype policy of all layers but the last. name: of the model.
         **options: `bidirectional`, `parameterization`, `kernel_length`, `eigenvalues`, `rate`,
@@ -41,7 +44,7 @@ class DSSClassifier(DSSModel):
     Raises:
         TypeError: for an unknown option.
         ValueError: for a value that is not listed, or a list of state sizes of another length than
-            `num_blocks`.
+            `num_blocks`, or factors of `downsampling` of another length.
 
     Example:
 
@@ -61,6 +64,7 @@ class DSSClassifier(DSSModel):
         channels=1,
         mask_zeros=False,
         readout="mean",
+        downsampling=None,
         blocks=None,
         dtype=None,
         name=None,
@@ -69,8 +73,9 @@ class DSSClassifier(DSSModel):
         dtype = keras.dtype_policies.get(dtype)
         if blocks is None:
             blocks = make_blocks(state_size, num_blocks, dtype, **options)
+        downsampling = check_downsampling(downsampling, check_blocks(blocks))
         inputs, x = encoder(features, vocabulary_size, channels, mask_zeros, dtype)
-        x = apply_blocks(x, check_blocks(blocks), dtype)  # (B, L, H)
+        x = apply_blocks(x, blocks, dtype, downsampling)  # (B, L, H)
         x = Readout(readout, name="readout", dtype=dtype)(x)  # (B, H)
         outputs = keras.layers.Dense(num_classes, name="logits", dtype="float32")(x)
         config = {
@@ -80,6 +85,7 @@ class DSSClassifier(DSSModel):
             "channels": channels,
             "mask_zeros": mask_zeros,
             "readout": readout,
+            "downsampling": downsampling,
         }
         super().__init__(inputs, outputs, blocks=blocks, config=config, dtype=dtype, name=name)
 
@@ -93,8 +99,8 @@ class DSSPairClassifier(DSSModel):
 
     Args:
         num_classes: number of logits.
-        features, num_blocks, state_size, readout, blocks, dtype, name, **options: as in
-            `DSSClassifier`.
+        features, num_blocks, state_size, readout, downsampling, blocks, dtype, name, **options: as
+            in `DSSClassifier`.
         vocabulary_size: number of tokens; 0 is padding, and masked.
 
     Returns:
@@ -122,6 +128,7 @@ class DSSPairClassifier(DSSModel):
         *,
         vocabulary_size,
         readout="mean",
+        downsampling=None,
         blocks=None,
         dtype=None,
         name=None,
@@ -130,9 +137,10 @@ class DSSPairClassifier(DSSModel):
         dtype = keras.dtype_policies.get(dtype)
         if blocks is None:
             blocks = make_blocks(state_size, num_blocks, dtype, **options)
+        downsampling = check_downsampling(downsampling, check_blocks(blocks))
         inputs = keras.Input((2, None), dtype="int32", name="tokens")
         x = embed(SplitPairs(name="split")(inputs), features, vocabulary_size, dtype)
-        x = apply_blocks(x, check_blocks(blocks), dtype)  # (2B, L, H)
+        x = apply_blocks(x, blocks, dtype, downsampling)  # (2B, L, H)
         x = Readout(readout, name="readout", dtype=dtype)(x)  # (2B, H)
         x = JoinPairs(name="join", dtype=dtype)(x)  # (B, 4H)
         x = keras.layers.Dense(features, activation="gelu", name="hidden", dtype=dtype)(x)
@@ -142,5 +150,6 @@ class DSSPairClassifier(DSSModel):
             "features": features,
             "vocabulary_size": vocabulary_size,
             "readout": readout,
+            "downsampling": downsampling,
         }
         super().__init__(inputs, outputs, blocks=blocks, config=config, dtype=dtype, name=name)

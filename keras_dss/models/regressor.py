@@ -3,7 +3,14 @@
 import keras
 
 from keras_dss.layers import Readout
-from keras_dss.models.stack import DSSModel, apply_blocks, check_blocks, encoder, make_blocks
+from keras_dss.models.stack import (
+    DSSModel,
+    apply_blocks,
+    check_blocks,
+    check_downsampling,
+    encoder,
+    make_blocks,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_dss")
@@ -17,6 +24,7 @@ class DSSRegressor(DSSModel):
         mask_zeros: whether zeros at the end of the inputs are padding, to be masked.
         horizon: number of future steps to predict; None for a single vector.
         readout: `"last"`, `"mean"` or `"first"`, or None for an output at every step.
+        downsampling: as in `DSSClassifier`; it needs a readout.
         relative: whether inputs and outputs are taken relative to the last input, so that the model
             predicts changes; needs as many outputs as channels and inputs that end without padding.
 
@@ -50,6 +58,7 @@ class DSSRegressor(DSSModel):
         horizon=None,
         readout="last",
         relative=False,
+        downsampling=None,
         blocks=None,
         dtype=None,
         name=None,
@@ -66,17 +75,22 @@ class DSSRegressor(DSSModel):
                 f"Received: num_outputs={num_outputs}, channels={channels}, readout={readout!r}, "
                 f"mask_zeros={mask_zeros}"
             )
+        if downsampling is not None and readout is None:
+            raise ValueError(
+                "An output at every step (readout=None) needs every step of the input. "
+                f"Received: readout=None, downsampling={downsampling!r}"
+            )
         dtype = keras.dtype_policies.get(dtype)
         if blocks is None:
             blocks = make_blocks(state_size, num_blocks, dtype, **options)
-        check_blocks(blocks)
+        downsampling = check_downsampling(downsampling, check_blocks(blocks))
         if relative:
             inputs = keras.Input((None, channels), name="inputs")
             last = inputs[:, -1:]  # (B, 1, C)
             x = keras.layers.Dense(features, name="encoder", dtype=dtype)(inputs - last)
         else:
             inputs, x = encoder(features, None, channels, mask_zeros, dtype)
-        x = apply_blocks(x, blocks, dtype)  # (B, L, H)
+        x = apply_blocks(x, blocks, dtype, downsampling)  # (B, L, H)
         if readout is not None:
             x = Readout(readout, name="readout", dtype=dtype)(x)  # (B, H)
         size = num_outputs * (horizon or 1)
@@ -93,5 +107,6 @@ class DSSRegressor(DSSModel):
             "horizon": horizon,
             "readout": readout,
             "relative": relative,
+            "downsampling": downsampling,
         }
         super().__init__(inputs, outputs, blocks=blocks, config=config, dtype=dtype, name=name)

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_dss.layers import DSS, DSSBlock, TrailingZeros
+from keras_dss.layers import DSS, Downsample, DSSBlock, TrailingZeros
 from keras_dss.layers.block import make_normalization
 
 
@@ -100,6 +100,24 @@ def check_blocks(blocks):
     return blocks
 
 
+def check_downsampling(downsampling, blocks):
+    """Returns None, or a list of one positive int for each block.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if downsampling is None:
+        return None
+    factors = list(downsampling) if isinstance(downsampling, (list, tuple)) else None
+    valid = factors is not None and len(factors) == len(blocks)
+    if not valid or any(type(factor) is not int or factor < 1 for factor in factors):
+        raise ValueError(
+            f"`downsampling` must be None or one positive int for each of {len(blocks)} blocks. "
+            f"Received: downsampling={downsampling!r}"
+        )
+    return factors
+
+
 def embed(tokens, features, vocabulary_size, dtype):
     """Embedding of tokens (B, L) to (B, L, H); 0 is padding, and masked."""
     return keras.layers.Embedding(
@@ -122,9 +140,16 @@ def encoder(features, vocabulary_size, channels, mask_zeros, dtype):
     return inputs, keras.layers.Dense(features, name="encoder", dtype=dtype)(x)
 
 
-def apply_blocks(x, blocks, dtype):
-    """The blocks one after another, and the normalization that ends a pre-norm model."""
-    for block in blocks:
+def apply_blocks(x, blocks, dtype, downsampling=None):
+    """The blocks one after another, and the normalization that ends a pre-norm model.
+
+    Args:
+        x: (B, L, H). blocks: list of `DSSBlock`s. dtype: dtype policy of the other layers.
+        downsampling: None, or one int for each block: as many steps become one before it.
+    """
+    for i, (block, factor) in enumerate(zip(blocks, downsampling or [1] * len(blocks), strict=True)):
+        if factor > 1:
+            x = Downsample(factor, name=f"downsample_{i}", dtype=dtype)(x)
         x = block(x)
     last = blocks[-1]
     norm = make_normalization(last.normalization, dtype) if last.prenorm else None
