@@ -14,8 +14,8 @@ import keras
 from keras import ops
 
 BLOCK = 2**19  # numbers in a block of sequences, which stays in the cache
-LARGEST = 2**22  # numbers in a block that is a part of one sequence
-TILE = 512  # steps transposed at a time
+LARGEST = 2**20  # numbers in a block that is a part of one sequence
+TILE = 128  # steps transposed at a time
 
 
 def circular_convolution(inputs, taps, size):
@@ -108,24 +108,38 @@ def _torch():
                 yield slice(b, b + deep), slice(h, h + wide)
 
     def transpose(source, target):
+        """Copies (b, l, h) to the beginning of (b, h, ...)."""
         for start in range(0, source.shape[1], TILE):
             piece = source[:, start : start + TILE].transpose(1, 2)
-            target[:, :, start : start + TILE] = piece
-        return target
+            target[:, :, start : start + piece.shape[2]] = piece
 
-    def spectrum(inputs, size):
-        batch, length, features = inputs.shape
-        target = torch.empty(batch, features, length, dtype=inputs.dtype, device=inputs.device)
-        return torch.fft.rfft(transpose(inputs, target), size)  # (b, h, size/2 + 1)
+    class Workspace:
+        """Rows of `size` numbers that end in zeros, for the blocks one after another."""
+
+        def __init__(self, inputs, size):
+            self.inputs, self.size, self.rows = inputs, size, None
+
+        def spectrum(self, block):
+            """(b, L, h) -> (b, h, size/2 + 1)."""
+            shape = block.shape[0], block.shape[2], self.size
+            if self.rows is None or self.rows.shape != shape:
+                self.rows = self.inputs.new_zeros(shape)
+            transpose(block, self.rows)
+            return torch.fft.rfft(self.rows)
+
+    def inverse(spectrum, size, target):
+        """The first L steps of the inverse of (b, h, size/2 + 1), to (b, L, h)."""
+        y = torch.fft.irfft(spectrum, size)[..., : target.shape[1]]
+        transpose(y.transpose(1, 2), target.transpose(1, 2))
 
     class Convolution(torch.autograd.Function):
         @staticmethod
         def forward(context, inputs, taps, size):
             k = torch.fft.rfft(taps, size)  # (H, size/2 + 1)
-            outputs = torch.empty(inputs.shape, dtype=inputs.dtype, device=inputs.device)
+            workspace, outputs = Workspace(inputs, size), torch.empty_like(inputs)
             for b, h in blocks(inputs, size):
-                y = torch.fft.irfft(spectrum(inputs[b, :, h], size).mul_(k[h]), size)
-                outputs[b, :, h] = y[..., : inputs.shape[1]].transpose(1, 2)
+                spectrum = workspace.spectrum(inputs[b, :, h]).mul_(k[h])
+                inverse(spectrum, size, outputs[b, :, h])
             context.save_for_backward(inputs, taps)
             context.size = size
             return outputs
@@ -139,12 +153,12 @@ def _torch():
                 return *torch.autograd.grad(y, (inputs, taps), upstream, create_graph=True), None
             k = torch.fft.rfft(taps, size).conj().resolve_conj()
             total = torch.zeros_like(k)
-            du = torch.empty(inputs.shape, dtype=inputs.dtype, device=inputs.device)
+            workspace, du = Workspace(inputs, size), torch.empty_like(inputs)
             for b, h in blocks(inputs, size):
-                u, v = spectrum(inputs[b, :, h], size), spectrum(upstream[b, :, h], size)
-                total[h] += torch.sum(u.conj_physical_().mul_(v), dim=0)
-                y = torch.fft.irfft(v.mul_(k[h]), size)
-                du[b, :, h] = y[..., : inputs.shape[1]].transpose(1, 2)
+                u, v = workspace.spectrum(inputs[b, :, h]), workspace.spectrum(upstream[b, :, h])
+                for row, other in zip(u.conj_physical_(), v, strict=True):
+                    total[h].addcmul_(row, other)
+                inverse(v.mul_(k[h]), size, du[b, :, h])
             return du, torch.fft.irfft(total, size)[..., : taps.shape[-1]], None
 
     return Convolution.apply

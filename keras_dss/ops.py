@@ -19,8 +19,11 @@ from keras import ops
 
 from keras_dss import phases
 from keras_dss.fft import circular_convolution
+from keras_dss.gradients import with_gradient
 
 RECIPROCAL_GUARD = 1e-18
+SMALLEST_EXPONENT = -60.0
+FINE = 8  # powers of which the next ones are products
 
 
 def complex_multiply(a, b):
@@ -60,10 +63,36 @@ def _phase(x, steps):
 
 
 def powers(x, steps):
-    """exp(x * steps) as a pair, for log poles x (..., 1) and int32 steps broadcast against them."""
-    magnitude = ops.exp(x[0] * ops.cast(steps, x[0].dtype))
+    """exp(x * steps) as a pair, for log poles x (..., 1) and int32 steps broadcast against them.
+
+    Zero below exp(-60), before products of them are subnormal, which processors take long for.
+    """
+    exponent = x[0] * ops.cast(steps, x[0].dtype)
+    magnitude = ops.where(exponent > SMALLEST_EXPONENT, ops.exp(exponent), 0.0)
     phase = _phase(x, steps)
     return magnitude * ops.cos(phase), magnitude * ops.sin(phase)
+
+
+def geometric_powers(x, step, count):
+    """exp(x * step * k) for 0 <= k < count as a pair (..., count, N), for log poles x (..., 1, N).
+
+    With k = 8 i + j only exp(8 i step x) and exp(j step x) need exponentials and angles; the rest
+    are products.
+
+    Args:
+        x: log poles. step: int. count: an int or an integer scalar tensor.
+    """
+    coarse = ops.arange((count + FINE - 1) // FINE, dtype="int32")[:, None]  # (count / 8, 1)
+    fine = ops.arange(FINE, dtype="int32")[:, None]  # (8, 1)
+    coarse = tuple(part[..., :, None, :] for part in powers(x, FINE * step * coarse))
+    fine = tuple(part[..., None, :, :] for part in powers(x, step * fine))
+    product = complex_multiply(coarse, fine)  # (..., count / 8, 8, N)
+    rows = ops.shape(product[0])[-3] * FINE
+    shape = tuple(product[0].shape[:-3]) + (rows, product[0].shape[-1])
+    product = tuple(ops.reshape(part, shape) for part in product)
+    if isinstance(count, int) and count % FINE == 0:
+        return product
+    return tuple(part[..., :count, :] for part in product)
 
 
 def _block_length(length):
@@ -77,7 +106,10 @@ def kernel(log_poles, residues, length):
 
         K_{bq+p} = [Re(c a^{bq}), -Im(c a^{bq})] [Re(a^p), Im(a^p)]^T
 
-    so that memory grows with N sqrt(length), never with N length.
+    so that memory grows with N sqrt(length), never with N length. So is the gradient: with the
+    upstream gradient g, S_q = sum_p g_{bq+p} a^p and T_q = sum_p g_{bq+p} p a^p,
+
+        dc = conj sum_q a^{bq} S_q,   dx = conj(c sum_q a^{bq} (T_q + b q S_q))
 
     Args:
         log_poles: tensors (..., N), x = dt * lambda with Re x <= 0.
@@ -87,18 +119,60 @@ def kernel(log_poles, residues, length):
     Returns:
         Real tensor (..., length).
     """
+    tensors = [ops.convert_to_tensor(part) for part in (*residues, *_with_turns(log_poles))]
     block = _block_length(length)
     num_blocks = (length + block - 1) // block
-    x = tuple(part[..., None, :] for part in _with_turns(log_poles))  # (..., 1, N)
-    c = tuple(part[..., None, :] for part in residues)  # (..., 1, N)
-    inner = powers(x, ops.arange(block, dtype="int32")[:, None])  # (..., b, N)
-    outer = powers(x, block * ops.arange(num_blocks, dtype="int32")[:, None])  # (..., L/b, N)
-    outer = complex_multiply(c, outer)  # (..., L/b, N)
-    left = ops.concatenate([outer[0], -outer[1]], axis=-1)  # (..., L/b, 2N)
-    right = ops.concatenate([inner[0], inner[1]], axis=-1)  # (..., b, 2N)
-    taps = ops.matmul(left, ops.swapaxes(right, -1, -2))  # (..., L/b, b)
-    taps = ops.reshape(taps, tuple(taps.shape[:-2]) + (num_blocks * block,))  # (..., L/b * b)
-    return taps[..., :length]
+
+    def tables(x):
+        x = tuple(part[..., None, :] for part in x)  # (..., 1, N)
+        return geometric_powers(x, block, num_blocks), geometric_powers(x, 1, block)
+
+    def product(c, outer, inner):
+        c = tuple(part[..., None, :] for part in c)  # (..., 1, N)
+        re, im = complex_multiply(c, outer)  # (..., L/b, N)
+        inner = [ops.swapaxes(part, -1, -2) for part in inner]  # (..., N, b)
+        taps = ops.matmul(re, inner[0]) - ops.matmul(im, inner[1])  # (..., L/b, b)
+        taps = ops.reshape(taps, tuple(taps.shape[:-2]) + (num_blocks * block,))  # (..., L/b * b)
+        return taps[..., :length]
+
+    def plain(re, im, *x):
+        return product((re, im), *tables(x))
+
+    def with_tables(re, im, *x):
+        outer, inner = tables(x)
+
+        def gradient(upstream):
+            c = (re, im)
+            g = _blocks(upstream, block, num_blocks, length)  # (..., L/b, b)
+            p = ops.cast(ops.arange(block, dtype="int32"), re.dtype)  # (b,)
+            q = block * ops.cast(ops.arange(num_blocks, dtype="int32"), re.dtype)[:, None]
+            s = tuple(ops.matmul(g, part) for part in inner)  # (..., L/b, N)
+            t = tuple(ops.matmul(g * p, part) for part in inner)
+            t = tuple(a + q * b for a, b in zip(t, s, strict=True))
+            dc = tuple(ops.sum(part, axis=-2) for part in complex_multiply(outer, s))  # (..., N)
+            dx = tuple(ops.sum(part, axis=-2) for part in complex_multiply(outer, t))
+            dx = complex_multiply(c, dx)
+            found = (dc[0], -dc[1], dx[0], -dx[1])
+            found = [_sum_to(part, like) for part, like in zip(found, (re, im, *x), strict=False)]
+            return found + [None] * len(x[2:])
+
+        return product((re, im), outer, inner), gradient
+
+    return with_gradient(with_tables, plain, tensors)
+
+
+def _blocks(taps, block, num_blocks, length):
+    """(..., length) -> (..., num_blocks, block), zeros at the end."""
+    if not isinstance(length, int) or length % block:
+        taps = ops.pad(taps, [(0, 0)] * (len(taps.shape) - 1) + [(0, block - 1)])
+        taps = taps[..., : num_blocks * block]
+    return ops.reshape(taps, tuple(taps.shape[:-1]) + (num_blocks, block))
+
+
+def _sum_to(x, like):
+    """The gradient of what was broadcast: x summed over the leading axes that `like` lacks."""
+    extra = len(x.shape) - len(like.shape)
+    return ops.sum(x, axis=tuple(range(extra))) if extra else x
 
 
 def exponential_ratio(x):

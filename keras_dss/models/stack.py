@@ -147,7 +147,9 @@ def apply_blocks(x, blocks, dtype, downsampling=None):
         x: (B, L, H). blocks: list of `DSSBlock`s. dtype: dtype policy of the other layers.
         downsampling: None, or one int for each block: as many steps become one before it.
     """
-    for i, (block, factor) in enumerate(zip(blocks, downsampling or [1] * len(blocks), strict=True)):
+    for i, (block, factor) in enumerate(
+        zip(blocks, downsampling or [1] * len(blocks), strict=True)
+    ):
         if factor > 1:
             x = Downsample(factor, name=f"downsample_{i}", dtype=dtype)(x)
         x = block(x)
