@@ -17,8 +17,8 @@ TASKS = (
 RECIPES = (*TASKS, *(f"{task}_base" for task in TASKS[:7]))
 STAGES = ("pretrain", "reduce", "train", "evaluate", "publish")
 SMOKE = (
-    "state_size=6", "children=n3_bt,n3", "model.features=4", "model.num_blocks=1", "calibration=4",
-    "num_lengths=1",
+    "state_size=6", "children=n3_bt,n3", "model.features=4", "model.num_blocks=1",
+    "model.downsampling=None", "calibration=4", "num_lengths=1",
     "pretrain.epochs=2", "pretrain.batch_size=8", "train.epochs=2", "train.batch_size=8",
 )  # fmt: skip
 

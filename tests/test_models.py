@@ -43,13 +43,26 @@ VARIANTS = {
 OTHERS = {
     "zeros": (DSSClassifier, 3, {"channels": 2, "mask_zeros": True, "bidirectional": True}),
     "pairs": (DSSPairClassifier, 2, {"vocabulary_size": 7, "bidirectional": True, "glu": True}),
+    "fewer": (DSSClassifier, 3, {"vocabulary_size": 7, "downsampling": (2, 3), "glu": True}),
+    "fewer_pairs": (DSSPairClassifier, 2, {"vocabulary_size": 7, "downsampling": [1, 4]}),
     "vector": (DSSRegressor, 3, {"channels": 2, "mask_zeros": True, "readout": "mean"}),
+    "fewer_zeros": (
+        DSSRegressor,
+        3,
+        {"channels": 2, "mask_zeros": True, "downsampling": [1, 2]},
+    ),
     "steps": (DSSRegressor, 3, {"channels": 2, "readout": None}),
     "forecast": (DSSRegressor, 2, {"channels": 2, "horizon": 6, "relative": True, "glu": True}),
     "language": (DSSLanguageModel, 7, {"normalization": "batch", "prenorm": False}),
 }
 ALL = [*VARIANTS, *OTHERS]
-SHAPES = {"pairs": (4, 2), "vector": (4, 3), "steps": (4, 12, 3), "forecast": (4, 6, 2)}
+SHAPES = {
+    "pairs": (4, 2),
+    "fewer": (4, 3),
+    "vector": (4, 3),
+    "steps": (4, 12, 3),
+    "forecast": (4, 6, 2),
+}
 SHAPES |= {"language": (4, 12, 7)}
 
 
@@ -61,9 +74,9 @@ def make_model(variant, **kwargs):
 
 def make_inputs(variant, length=12, batch=4):
     generator = np.random.default_rng(0)
-    if variant in ("floats", "zeros", "vector", "steps", "forecast"):
+    if variant in ("floats", "zeros", "vector", "fewer_zeros", "steps", "forecast"):
         return generator.normal(size=(batch, length, 2)).astype("float32")
-    shape = (batch, 2, length) if variant == "pairs" else (batch, length)
+    shape = (batch, 2, length) if "pairs" in variant else (batch, length)
     return generator.integers(1, 7, shape, dtype="int32")
 
 
@@ -81,13 +94,15 @@ def test_padding_changes_no_logit(variant, readout, bidirectional):
     np.testing.assert_allclose(numpy(model(ragged))[0], numpy(model(x[:1, :7]))[0], atol=2e-5)
 
 
-@pytest.mark.parametrize("variant", ["zeros", "pairs", "vector"])
+@pytest.mark.parametrize(
+    "variant", ["zeros", "pairs", "vector", "fewer", "fewer_pairs", "fewer_zeros"]
+)
 def test_padding_at_the_end_changes_no_output(variant):
     model, x = make_model(variant), make_inputs(variant)
-    if variant != "pairs":
+    if x.dtype == "float32":
         x[:, 3] = 0.0  # zeros before other values are data
     width = [(0, 0)] * x.ndim
-    width[2 if variant == "pairs" else 1] = (0, 5)
+    width[2 if "pairs" in variant else 1] = (0, 5)
     np.testing.assert_allclose(numpy(model(np.pad(x, width))), numpy(model(x)), atol=2e-5)
 
 
@@ -139,6 +154,17 @@ def test_state_sizes_of_the_blocks():
     model = make_model("softmax")
     assert [block.ssm.state_size for block in model.blocks] == [4, 3]
     assert [tuple(block.ssm.W.shape) for block in model.blocks] == [(5, 4, 2), (5, 3, 2)]
+
+
+@pytest.mark.parametrize("factors", [[2], 2, [1, 0], [1, 2.0], "12"])
+def test_other_downsampling(factors):
+    with pytest.raises(ValueError, match="one positive int for each of 2 blocks. Received"):
+        make_model("tokens", downsampling=factors)
+
+
+def test_an_output_at_every_step_needs_every_step():
+    with pytest.raises(ValueError, match="needs every step of the input. Received"):
+        make_model("steps", downsampling=[1, 2])
 
 
 def test_given_blocks():

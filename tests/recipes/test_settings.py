@@ -22,6 +22,7 @@ SETTINGS = Settings("lra_listops")
         ("model.readout=last", ("model", "readout"), "last"),
         ("model.readout=None", ("model", "readout"), None),
         ("model.bidirectional=True", ("model", "bidirectional"), True),
+        ("model.downsampling=(1, 4)", ("model", "downsampling"), (1, 4)),
         ("children=n8_bt,n4", ("children",), (Child(8, "bt"), Child(4, "skew_hippo"))),
     ],
 )
