@@ -23,7 +23,7 @@ from keras_dss.datasets import Batches
 from keras_dss.optimizers import DSSAdamW
 from recipes.data import Epochs, Splits
 from recipes.models import make_model
-from recipes.run import TASKS
+from recipes.options import TASKS
 
 STEPS = 12  # of each way, timed
 EXAMPLES = 4_000

@@ -20,21 +20,29 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be read, or that belongs to another run."""
 
 
+class FolderInUse(RuntimeError):
+    """Another process is at work in a folder."""
+
+
 @contextlib.contextmanager
-def locked(folder):
+def locked(folder, wait=False):
     """Keep other processes out of a folder; the lock ends with the process, however that ends.
 
+    Args:
+        folder: the folder; it is made if there is none.
+        wait: whether to wait until another process is done.
+
     Raises:
-        RuntimeError: another process is at work there.
+        FolderInUse: another process is at work there.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as file:
+    with open(folder / ".lock", "a") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except OSError:
-            raise RuntimeError(
-                f"Expected a folder that no other process trains in. Received: {folder}"
+            raise FolderInUse(
+                f"Expected a folder that no other process works in. Received: {folder}"
             ) from None
         yield
 
@@ -119,3 +127,18 @@ def read_checkpoint(path):
             f"Received: {path} ({type(error).__name__}: {error})"
         ) from error
     return arrays, meta
+
+
+def read_checkpoint_meta(path):
+    """Return the dictionary of `write_checkpoint` alone, without reading the arrays.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return json.loads(archive[_META].tobytes())
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, OSError) as error:
+        raise CheckpointError(
+            f"Expected a whole checkpoint. Received: {path} ({type(error).__name__}: {error})"
+        ) from error

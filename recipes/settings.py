@@ -73,11 +73,14 @@ class Settings:
     """A recipe: the parent, its children, their trainings.
 
     The size is `"edge"`, what two CPU cores train in hours, or `"base"`, that of the published
-    systems; models of the base size have it in their names.
+    systems; models of the base size have it in their names. Trainings start as the recipe says
+    (`start="recipe"`: from Skew-HiPPO, or from the reduced parent), or go on from the published
+    weights of the same names (`"published"`).
     """
 
     task: str
     size: str = "edge"
+    start: str = "recipe"
     state_size: int = 64
     children: tuple[Child, ...] = (Child(16, "bt"), Child(16, "skew_hippo"))
     model: ModelSettings = ModelSettings()
@@ -91,6 +94,8 @@ class Settings:
     def __post_init__(self):
         if self.size not in ("edge", "base"):
             raise ValueError(f'Expected size "edge" or "base". Received: {self.size!r}')
+        if self.start not in ("recipe", "published"):
+            raise ValueError(f'Expected start "recipe" or "published". Received: {self.start!r}')
 
     @property
     def recipe(self):
@@ -110,6 +115,29 @@ class Settings:
     def models(self):
         """Every published name of the recipe, the parent's first, with its `Child` (or None)."""
         return {self.parent: None, **{self.name(child): child for child in self.children}}
+
+    def select(self, models=()):
+        """Return the full names of the named models (`n16_bt` will do), or of all."""
+        known = self.models
+        found = [name if name in known else f"{self.recipe}_{name}" for name in models]
+        for name, full in zip(models, found, strict=True):
+            if full not in known:
+                raise ValueError(f"Expected models of {', '.join(known)}. Received: {name!r}")
+        return found or list(known)
+
+    def reduced(self, name):
+        """Return whether a model's training starts from the reduced parent."""
+        child = self.models[name]
+        return self.start == "recipe" and child is not None and child.start == "bt"
+
+    def architecture(self, name):
+        """Return a model's architecture, as the card of a published model holds it."""
+        child = self.models[name]
+        return {
+            **dataclasses.asdict(self.model),
+            "state_size": child.state_size if child else self.state_size,
+            "eigenvalues": child.eigenvalues if child else "shared",
+        }
 
 
 def keys(settings, prefix=""):

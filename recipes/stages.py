@@ -7,9 +7,12 @@
       NAME/initial.keras             reduced model, not yet trained (children "bt")
       NAME/reduction.json            report of the reduction
       NAME/checkpoint.npz            the training, to go on from
+      NAME/published.keras           weights and facts of the published model that the training
+      NAME/published.json            goes on from (start="published")
       NAME/history.csv, curves.png
       NAME/model.keras               the weights that validated best
       NAME/training.json             facts of the finished training
+      NAME/publication.json          the version it was published as, or why it was not
 
 A stage whose last file is there is complete and is skipped.
 """
@@ -24,13 +27,15 @@ import numpy as np
 
 from keras_dss import compress_model, scoring, zoo
 from keras_dss.hardware import hardware
-from recipes import curves
+from recipes import curves, published
+from recipes.clock import Clock
 from recipes.data import Splits
 from recipes.files import locked, read_json, replacing, sha256, write_json
 from recipes.models import make_model
-from recipes.training import Clock, Training, describe_differences
+from recipes.options import STAGES
+from recipes.origin import describe_differences, origin
+from recipes.training import Training
 
-STAGES = ("pretrain", "reduce", "train", "evaluate", "publish")
 METHODS = {
     None: "trained from Skew-HiPPO",
     "bt": "balanced truncation of {parent}, then trained",
@@ -53,12 +58,14 @@ class Stages:
         command: the command line, for the cards.
         smoke: whether to use the few examples of the task's fixture files.
         resident: whether training data is held in the memory of the backend's device.
+        replace_better: whether to publish where a better model is published.
     """
 
     def __init__(
         self, settings, work_dir, data_dir=None, clock=None, command="", smoke=False,
-        resident=False,
+        resident=False, replace_better=False,
     ):  # fmt: skip
+        self.replace_better = replace_better
         self.settings, self.work_dir = settings, Path(work_dir)
         self.clock, self.command, self.smoke = clock or Clock(), command, smoke
         self.task = importlib.import_module(f"keras_dss.datasets.{settings.task}")
@@ -75,44 +82,74 @@ class Stages:
         """
         if stage not in STAGES:
             raise ValueError(f"Expected a stage of {', '.join(STAGES)}. Received: {stage!r}")
-        names = self.select(models)
-        write_json(self.work_dir / "settings.json", dataclasses.asdict(self.settings))
+        names = self.settings.select(models)
+        with locked(self.work_dir, wait=True):
+            write_json(self.work_dir / "settings.json", dataclasses.asdict(self.settings))
         return getattr(self, stage)(names)
 
-    def select(self, models=()):
-        """Return the full names of the named models (`n16_bt` will do), or of all."""
-        known = self.settings.models
-        found = [name if name in known else f"{self.settings.recipe}_{name}" for name in models]
-        for name, full in zip(models, found, strict=True):
-            if full not in known:
-                raise ValueError(f"Expected models of {', '.join(known)}. Received: {name!r}")
-        return found or list(known)
-
     def pretrain(self, names):
-        """Train the parent from Skew-HiPPO."""
-        return self._train(self.settings.parent, self.settings.pretrain)
+        """Train the parent, if it is named, or if a named child can only start from this one."""
+        parent = self.settings.parent
+        if parent not in names:
+            waiting = [n for n in names if self.settings.reduced(n) and not self._reduced(n)]
+            if not waiting:
+                print(f"{parent}  not needed")
+                return True
+            card = published.card_of(parent)
+            if card and not self._file(parent, "model.keras").exists():
+                print(f"{parent}  not trained: version {card['version']} is published")
+                return True
+        return self._train(parent, self.settings.pretrain)
 
     def reduce(self, names):
-        """Reduce the parent's DSS layers to the state size of each child "bt"."""
-        for name in names:
-            child = self.settings.models[name]
-            if child is None or child.start != "bt":
-                continue
-            done, calibration = self._file(name, "reduction.json"), self.settings.calibration
-            parent = self._load(self.settings.parent, "model.keras", "pretrain")
-            origin = {"parent": self._digest(self.settings.parent), "calibration": calibration}
-            if done.exists():
-                self._check(name, origin, read_json(done)["origin"], "reduce")
-                print(f"{name}  reduced already")
-                continue
-            inputs = self.splits.get("train", calibration)[0] if calibration else None
-            model, report = compress_model(
-                parent, rank=child.state_size, calibration=inputs, return_report=True
-            )
-            print(report)
-            self._write(model, name, "initial.keras")
-            write_json(done, {"origin": origin, "report": _plain(report)})
+        """Reduce the parent's DSS layers to the state size of each child "bt".
+
+        The parent is that of the work dir, or else the published one.
+        """
+        for name in filter(self.settings.reduced, names):
+            with locked(self.work_dir / name):
+                self._reduce(name)
         return True
+
+    def _reduce(self, name):
+        settings, parent = self.settings, self.settings.parent
+        done = self._reduced(name)
+        if done and "version" in done["origin"]:  # of a published parent, which is there no more
+            expected = done["origin"] | {"calibration": settings.calibration}
+            self._check(name, expected, done["origin"], "reduce")
+            print(f"{name}  reduced already, from version {expected['version']} of {parent}")
+            return
+        model, found = self._parent()
+        found["calibration"] = settings.calibration
+        if done:
+            self._check(name, found, done["origin"], "reduce")
+            print(f"{name}  reduced already")
+            return
+        if "version" in found:
+            print(f"{name}  reduced from the published {parent}, version {found['version']}")
+        calibration = settings.calibration
+        model, report = compress_model(
+            model, rank=settings.models[name].state_size, return_report=True,
+            calibration=self.splits.get("train", calibration)[0] if calibration else None,
+        )  # fmt: skip
+        print(report)
+        self._write(model, name, "initial.keras")
+        write_json(self._file(name, "reduction.json"), {"origin": found, "report": _plain(report)})
+
+    def _reduced(self, name):
+        """Return what is known of a child's reduction, or None before it."""
+        path = self._file(name, "reduction.json")
+        return read_json(path) if path.exists() else None
+
+    def _parent(self):
+        """Return the parent to reduce, and where it is from."""
+        parent = self.settings.parent
+        if self._file(parent, "model.keras").exists() or not published.card_of(parent):
+            model = self._load(parent, "model.keras", "pretrain")
+            return model, {"parent": self._digest(parent)}
+        model, card = published.load(self.task, self.settings, parent)
+        facts = published.facts(card)
+        return model, {"parent": facts["weights"], "version": facts["version"]}
 
     def train(self, names):
         """Train the children, all with the same budget, seed and order of the data."""
@@ -125,18 +162,21 @@ class Stages:
         }
         if histories:
             title = f"{self.settings.recipe}: main training"
-            curves.draw_comparison(histories, title, self.work_dir / "comparison.png")
+            with locked(self.work_dir, wait=True):
+                curves.draw_comparison(histories, title, self.work_dir / "comparison.png")
         return complete
 
     def evaluate(self, names):
         """Measure the chosen weights of each model. Only here is the test split read."""
-        evaluations = self._evaluations()
-        for name in names:
+        for name in self._with_parent(names):
             self._facts(name)
-            if evaluations.get(name, {}).get("model") != self._digest(name):
-                evaluations[name] = self._evaluation(name)
-                write_json(self.work_dir / "evaluation.json", evaluations)
-            found = evaluations[name]
+            with locked(self.work_dir / name):
+                found = self._evaluations().get(name, {})
+                if found.get("model") != self._digest(name):
+                    found = self._evaluation(name)
+                    with locked(self.work_dir, wait=True):
+                        evaluations = self._evaluations() | {name: found}
+                        write_json(self.work_dir / "evaluation.json", evaluations)
             for split in ("validation", "test"):
                 print(f"{name}  {split}  {scoring.say(found[split])}")
             baselines = ", ".join(f"{key} {value:.4f}" for key, value in found["baselines"].items())
@@ -144,45 +184,84 @@ class Stages:
         return True
 
     def publish(self, names):
-        """Publish evaluated models, with cards that say how they came to be."""
-        evaluations = self._evaluations()
-        for name in names:
+        """Publish evaluated models, with cards that say how they came to be.
+
+        Raises:
+            StageError: some are not better than what is published; the others are published.
+        """
+        objections = []
+        for name in self._with_parent(names):
             facts = self._facts(name)
-            if evaluations.get(name, {}).get("model") != self._digest(name):
-                raise StageError(f"Expected an evaluation of {name}: run --stage=evaluate first.")
-            model = self._load(name, "model.keras")
-            pin = next(iter(self.splits.evaluation("test", batch_size=4)))[0]
-            card = zoo.publish(model, name, self._card(name, facts, evaluations[name]), pin)
-            print(f"{name}  published, version {card['version']}")
+            with locked(self.work_dir / name):
+                found = self._evaluations().get(name, {})
+                if found.get("model") != self._digest(name):
+                    raise StageError(
+                        f"Expected an evaluation of {name}: run --stage=evaluate first."
+                    )
+                publication = self._publish(name, facts, found)
+                write_json(
+                    self._file(name, "publication.json"), {"model": found["model"], **publication}
+                )
+            objections += [publication["refused"]] if "refused" in publication else []
+        if objections:
+            raise StageError("\n".join(objections))
         return True
+
+    def _publish(self, name, facts, found):
+        """Publish one model; return its version, or why it is refused."""
+        model, former = self._load(name, "model.keras"), published.card_of(name)
+        if former and not self.replace_better:
+            if published.has_weights(name, model):
+                print(f"{name}  published already, version {former['version']}")
+                return {"version": former["version"]}
+            refused = published.objection(former, found["validation"], facts["data"])
+            if refused:
+                return {"refused": refused}
+        pin = next(iter(self.splits.evaluation("test", batch_size=4)))[0]
+        card = zoo.publish(model, name, self._card(name, facts, found), pin)
+        print(f"{name}  published, version {card['version']}")
+        return {"version": card["version"]}
+
+    def _with_parent(self, names):
+        """Return the names, and the parent's if children were reduced from one not published."""
+        parent = self.settings.parent
+        needed = parent not in names and any(map(self.settings.reduced, names))
+        if needed and self._file(parent, "training.json").exists():
+            return names if published.card_of(parent) else [parent, *names]
+        return names
 
     def restart(self, stage, models=()):
         """Throw away what `stage` (or "all") made of the models, and all that follows from it."""
-        names = self.select(models)
+        names = self.settings.select(models)
         for name in names:
             first = "pretrain" if name == self.settings.parent else "reduce"
             if stage in ("all", first):
                 shutil.rmtree(self.work_dir / name, ignore_errors=True)
             elif stage == "train" and first != "pretrain":
-                for file in ("checkpoint.npz", "model.keras", "training.json"):
+                for file in (
+                    "checkpoint.npz", "model.keras", "training.json", "published.json",
+                    "published.keras", "publication.json",
+                ):  # fmt: skip
                     self._file(name, file).unlink(missing_ok=True)
         if stage == "evaluate":
             kept = {key: found for key, found in self._evaluations().items() if key not in names}
             write_json(self.work_dir / "evaluation.json", kept)
 
     def _train(self, name, settings):
-        if self._file(name, "training.json").exists():
-            print(f"{name}  trained already ({self._facts(name)['minutes']:.1f} minutes)")
-            return True
         with locked(self.work_dir / name):
+            if self._file(name, "training.json").exists():
+                print(f"{name}  trained already ({self._facts(name)['minutes']:.1f} minutes)")
+                return True
+            if self.settings.start == "published":
+                self._take_published(name)
             keras.utils.set_random_seed(self.settings.seed)
             model = self._start(name)
-            config, origin = model.get_config(), self._origin(name)
+            config, source = model.get_config(), origin(self.settings, name, self.work_dir)
             training = Training(
                 model, self.splits.training(settings.batch_size, self.settings.seed),
                 lambda: self.splits.evaluation("validation"), settings,
                 seed=self.settings.seed, folder=self.work_dir / name, name=name,
-                identity={**origin, "data": self.splits.digest()}, kind=self.task.KIND,
+                identity={**source, "data": self.splits.digest()}, kind=self.task.KIND,
                 checkpoint_minutes=self.settings.checkpoint_minutes,
             )  # fmt: skip
             if not training.run(self.clock):
@@ -192,7 +271,7 @@ class Stages:
             self._write(best, name, "model.keras")
             state = training.state
             write_json(self._file(name, "training.json"), {
-                "origin": origin, "data": self.splits.digest(), "seed": self.settings.seed,
+                "origin": source, "data": self.splits.digest(), "seed": self.settings.seed,
                 "epochs": settings.epochs, "steps": state.step, "best_step": state.best_step,
                 "validation": state.best, "minutes": state.seconds / 60.0,
                 "provenance": dataclasses.asdict(self.splits.provenance()),
@@ -201,21 +280,6 @@ class Stages:
             })  # fmt: skip
         return True
 
-    def _origin(self, name):
-        """Return the settings that a training follows from."""
-        child = self.settings.models[name]
-        training = self.settings.train if child else self.settings.pretrain
-        found = {
-            "name": name, "seed": self.settings.seed, "num_lengths": self.settings.num_lengths,
-            "training": dataclasses.asdict(training),
-            "model": dataclasses.asdict(self.settings.model),
-            "start": dataclasses.asdict(child) if child else "skew_hippo",
-        }  # fmt: skip
-        if child and child.start == "bt":
-            path = self._file(name, "initial.keras")
-            found["initial"] = sha256(path) if path.exists() else None
-        return found
-
     def _facts(self, name):
         """Return the facts of a finished training."""
         path = self._file(name, "training.json")
@@ -223,7 +287,7 @@ class Stages:
             stage = "train" if self.settings.models[name] else "pretrain"
             raise StageError(f"Expected the training of {name} to be complete: --stage={stage}.")
         facts = read_json(path)
-        self._check(name, self._origin(name), facts["origin"], "train")
+        self._check(name, origin(self.settings, name, self.work_dir), facts["origin"], "train")
         return facts
 
     def _check(self, name, expected, received, stage):
@@ -250,41 +314,64 @@ class Stages:
             return self.task.VOCABULARY_SIZE
         return getattr(self.task, "NUM_CLASSES", None)
 
+    def _take_published(self, name):
+        """Copy the published model into the work dir: a training starts from one version only."""
+        path = self._file(name, "published.json")
+        if not path.exists():
+            model, card = published.load(self.task, self.settings, name)
+            self._write(model, name, "published.keras")
+            write_json(path, published.facts(card))
+        print(f"{name}  goes on from its published version {read_json(path)['version']}")
+
     def _start(self, name):
-        """Return the model that a training begins with: reduced, or from Skew-HiPPO."""
-        child = self.settings.models[name]
-        if child and child.start == "bt":
+        """Return the model that a training begins with: published, reduced, or of Skew-HiPPO."""
+        settings = self.settings
+        if settings.start == "published":
+            return self._load(name, "published.keras")
+        if settings.reduced(name):
             return self._load(name, "initial.keras", "reduce")
-        small = {"state_size": child.state_size, "eigenvalues": child.eigenvalues} if child else {}
-        size = {"state_size": self.settings.state_size} | small
-        return make_model(self.task, self.settings.model, **size)
+        sizes = {k: settings.architecture(name)[k] for k in ("state_size", "eigenvalues")}
+        return make_model(self.task, settings.model, **sizes)
 
     def _evaluations(self):
         path = self.work_dir / "evaluation.json"
         return read_json(path) if path.exists() else {}
 
     def _card(self, name, facts, found):
-        settings, child = self.settings, self.settings.models[name]
-        reduced = child is not None and child.start == "bt"
-        data = dict(facts["provenance"])
+        settings, data = self.settings, dict(facts["provenance"])
         data["description"] += f" SHA-256 of the training arrays: {facts['data']}."
         if self.smoke:
             data["source"] = "The fixture files of the tests (--smoke): a few examples, no task."
-        model = dataclasses.asdict(settings.model)
-        model["state_size"] = child.state_size if child else settings.state_size
-        model["eigenvalues"] = child.eigenvalues if child else "shared"
-        method = METHODS[child and child.start].format(parent=settings.parent)
         return {
-            "task": settings.task, "data": data, "architecture": model,
-            "parent": settings.parent if reduced else None,
-            "method": f"{method}; the best of {len(facts['history'])} validations is kept",
+            "task": settings.task, "data": data, "architecture": settings.architecture(name),
             "recipe": settings.recipe, "licence": "Apache-2.0",
             "metrics": {split: found[split] for split in ("validation", "test")},
             "baselines": found["baselines"],
-            **{k: facts[k] for k in (
-                "command", "seed", "epochs", "minutes", "hardware", "backend", "versions"
-            )},
+            **{key: facts[key] for key in ("command", "seed", "backend", "versions")},
+            **self._account(name, facts),
         }  # fmt: skip
+
+    def _account(self, name, facts):
+        """Return what a card says of the training, and of that before it."""
+        chosen = f"the best of {len(facts['history'])} validations is kept"
+        found = {key: facts[key] for key in ("epochs", "minutes", "hardware")}
+        if self.settings.start == "recipe":
+            child, parent = self.settings.models[name], self.settings.parent
+            reduced = self.settings.reduced(name)
+            version = self._reduced(name)["origin"].get("version") if reduced else None
+            told = f"{parent}, version {version}" if version else parent
+            method = METHODS[child and child.start].format(parent=told)
+            return found | {"method": f"{method}; {chosen}", "parent": parent if reduced else None}
+        former = read_json(self._file(name, "published.json"))
+        if former["hardware"] != found["hardware"]:
+            found["hardware"] = f"{former['hardware']}; then {found['hardware']}"
+        return found | {
+            "method": f"version {former['version']} ({former['method']}), trained on for "
+            f"{found['epochs']:g} epochs and {found['minutes']:.1f} minutes more; {chosen}",
+            "epochs": former["epochs"] + found["epochs"],
+            "minutes": former["minutes"] + found["minutes"],
+            "parent": former["parent"],
+        }
 
     def _file(self, name, file):
         return self.work_dir / name / file

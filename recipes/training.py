@@ -16,7 +16,9 @@ import numpy as np
 from keras_dss import scoring
 from keras_dss.optimizers import DSSAdamW
 from recipes import curves
+from recipes.clock import Clock
 from recipes.files import CheckpointError, read_checkpoint, write_checkpoint, write_csv
+from recipes.origin import describe_differences
 from recipes.progress import Progress
 
 DRAW_SECONDS = 30.0  # between two pictures of a training
@@ -24,16 +26,6 @@ DRAW_SECONDS = 30.0  # between two pictures of a training
 
 class TrainingDiverged(ArithmeticError):
     """The loss, or a weight, is no longer a finite number."""
-
-
-class Clock:
-    """The time a command may take; `minutes=None` means without end."""
-
-    def __init__(self, minutes=None):
-        self.deadline = None if minutes is None else time.monotonic() + 60.0 * minutes
-
-    def over(self):
-        return self.deadline is not None and time.monotonic() >= self.deadline
 
 
 @dataclass
@@ -223,7 +215,10 @@ class Training:
         arrays = {f"variable/{i}": value for i, value in enumerate(values)}
         arrays |= {f"best/{i}": value for i, value in enumerate(self.best or [])}
         self.state.seconds = time.monotonic() - self.began
-        meta = {"identity": self.identity, "state": dataclasses.asdict(self.state)}
+        meta = {
+            "identity": self.identity, "state": dataclasses.asdict(self.state),
+            "total": self.total,
+        }  # fmt: skip
         write_checkpoint(self.path, arrays, meta)
         self.saved = time.monotonic()
 
@@ -253,22 +248,3 @@ class Training:
             f"{self.name}: expected finite numbers; lower the learning rate and --restart. {kept} "
             f"Received: {what} at step {self.state.step} of {self.total}"
         )
-
-
-def describe_differences(expected, received, prefix=""):
-    """Return what differs between two nested dictionaries, as strings.
-
-    >>> describe_differences({"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "c": 2})
-    ['a.b = 3, not 1']
-    """
-    if isinstance(expected, dict) and isinstance(received, dict):
-        return [
-            difference
-            for key in {**expected, **received}
-            for difference in describe_differences(
-                expected.get(key), received.get(key), f"{prefix}.{key}" if prefix else str(key)
-            )
-        ]
-    if isinstance(expected, tuple):  # which JSON holds as lists
-        expected = list(expected)
-    return [] if expected == received else [f"{prefix} = {received}, not {expected}"]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from recipes.data import Epochs, Splits
-from recipes.run import TASKS
+from recipes.options import TASKS
 
 X = np.zeros((50, 300), "uint8")
 for row, length in enumerate(np.random.default_rng(0).integers(20, 300, 50)):

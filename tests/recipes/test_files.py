@@ -46,7 +46,7 @@ def test_csv(tmp_path):
 
 
 def test_locked(tmp_path):
-    with files.locked(tmp_path), pytest.raises(RuntimeError, match="no other process"):
+    with files.locked(tmp_path), pytest.raises(RuntimeError, match="no other process works"):
         with files.locked(tmp_path):
             pass
     with files.locked(tmp_path):

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recipes import run
+from recipes import options
 from recipes.files import read_checkpoint, read_json
 from recipes.settings import override
 from recipes.stages import StageError, Stages
 from recipes.training import Clock
 
 ROOT = Path(__file__).parents[2]
-SMOKE = [*run.SMOKE, "model.dropout=0.1"]
+SMOKE = [*options.SMOKE, "model.dropout=0.1"]
 PARENT, CHILD, CONTROL = "lra_listops_n6", "lra_listops_n3_bt", "lra_listops_n3"
 
 
@@ -123,7 +123,7 @@ def test_complete_stages_are_skipped(pipeline, capsys):
     folder, _ = pipeline
     before = {p: p.stat().st_mtime_ns for p in folder.glob("*/*.*")}
     stages = make_stages(folder, "model.dropout=0.0")
-    assert all(stages.run(stage) for stage in run.STAGES[:-1])
+    assert all(stages.run(stage) for stage in options.STAGES[:-1])
     out = capsys.readouterr().out
     assert f"{PARENT}  trained already" in out and f"{CHILD}  reduced already" in out
     assert f"{CHILD}  trained already" in out and f"{CONTROL}  trained already" in out
@@ -148,7 +148,7 @@ def test_stages_do_not_depend_on_the_process(tmp_path):
     one, two = (weights_of(tmp_path / name, CONTROL) for name in ("one", "two"))
     assert_same(one, two)
     assert sorted(p.name for p in (tmp_path / "two").iterdir()) == [
-        "comparison.png", CONTROL, "settings.json",
+        ".lock", "comparison.png", CONTROL, "settings.json",
     ]  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import recipes
-from recipes.run import RECIPES, SMOKE
+from recipes.options import RECIPES, SMOKE
 from recipes.settings import Child, Settings, override
 
 SETTINGS = Settings("lra_listops")

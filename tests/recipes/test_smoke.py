@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from keras_dss import scoring, zoo
-from recipes import run
+from recipes import options
 from recipes.settings import override
 from recipes.stages import Stages
 
@@ -19,7 +19,7 @@ SHORTER = ("pretrain.epochs=1", "train.epochs=1", "children=n3_bt")
 KINDS = ("lra_image", "scisumm", "etth1", "shakespeare")  # one task of each kind of model
 
 
-@pytest.mark.parametrize("name", run.TASKS)
+@pytest.mark.parametrize("name", options.TASKS)
 def test_every_stage(name, tmp_path, monkeypatch, capsys):
     backend, shorter = keras.backend.backend(), SHORTER
     if backend == "torch" and name not in KINDS:
@@ -29,9 +29,9 @@ def test_every_stage(name, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("KERAS_DSS_ZOO_DIR", str(tmp_path / "zoo"))
     monkeypatch.setenv("KERAS_DSS_CACHE_DIR", str(tmp_path / "cache"))
     settings = importlib.import_module(f"recipes.{name}").settings
-    settings = override(settings, [*run.SMOKE, *shorter])
+    settings = override(settings, [*options.SMOKE, *shorter])
     stages = Stages(settings, tmp_path / "work", command="python -m recipes.run", smoke=True)
-    assert all(stages.run(stage) for stage in run.STAGES)
+    assert all(stages.run(stage) for stage in options.STAGES)
     published = zoo.list(tmp_path / "zoo")
     assert set(published) == set(settings.models)
     printed = capsys.readouterr().out
