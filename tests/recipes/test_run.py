@@ -189,6 +189,7 @@ def test_other_settings_and_restart(tmp_path):
         (["--stage=tests"], "should be one of"),
         (["--max_minutes=-1"], "non-negative"),
         (["pretrain"], "Received: pretrain"),
+        (["--queue"], "Received: --queue and --recipe"),
     ],
 )
 def test_a_bad_command_line(tmp_path, flags, message):
