@@ -23,8 +23,10 @@ _train = dataclasses.replace(_pretrain, epochs=1)
 
 settings = Settings(
     task="lra_listops",
-    state_size=64,
-    children=(Child(16, "bt"), Child(16, "skew_hippo")),
+    state_size=128,
+    children=tuple(
+        Child(size, start) for size in (64, 32, 16, 8) for start in ("bt", "skew_hippo")
+    ),
     model=ModelSettings(features=32, num_blocks=4, bidirectional=True, glu=True, readout="first"),
     pretrain=_pretrain,
     train=_train,
