@@ -144,7 +144,7 @@ class FixedKernels:
     """A model whose DSS layers take impulse responses that are given: it is traced only once.
 
     Args:
-        model: a built model. length: of all its inputs.
+        model: a built model. length: of all its inputs, the most that a layer sees.
     """
 
     def __init__(self, model, length):
@@ -161,7 +161,7 @@ class FixedKernels:
         for path, layer in self.layers.items():
             taps = keras.Variable(layer.kernel(length), trainable=False)
             self.taps[path] = taps
-            layer.__dict__["kernel"] = lambda length, taps=taps: taps.value
+            layer.__dict__["kernel"] = lambda length, taps=taps: taps.value[..., :length]
 
     def assign(self, path, layer):
         """Let the layer at a path compute what another one does."""
