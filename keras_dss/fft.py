@@ -13,6 +13,8 @@ import functools
 import keras
 from keras import ops
 
+from keras_dss.gradients import with_gradient
+
 BLOCK = 2**19  # numbers in a block of sequences, which stays in the cache
 LARGEST = 2**20  # numbers in a block that is a part of one sequence
 TILE = 128  # steps transposed at a time
@@ -44,7 +46,6 @@ def _tensorflow(inputs, taps, size):
     size = tf.convert_to_tensor([size], "int32")
     length, lags = tf.shape(inputs)[1], tf.shape(taps)[-1]
 
-    @tf.custom_gradient
     def convolve(inputs, taps):
         u = tf.signal.rfft(tf.transpose(inputs, (0, 2, 1)), size)  # (B, H, size/2 + 1)
         k = tf.signal.rfft(taps, size)  # (H, size/2 + 1)
@@ -58,7 +59,7 @@ def _tensorflow(inputs, taps, size):
 
         return tf.transpose(y, (0, 2, 1)), gradient
 
-    return convolve(tf.convert_to_tensor(inputs), tf.convert_to_tensor(taps))
+    return with_gradient(convolve, None, [inputs, taps])
 
 
 @functools.cache
