@@ -30,7 +30,8 @@ def run(backend, arguments):
     ignored = [f"--ignore={path}" for path in skipped]
     print(f"=== {backend}: begun", flush=True)
     began = time.monotonic()
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *ignored, *arguments]
+    options = ["-q", "-p", "no:cacheprovider", "--durations=15", *ignored]
+    command = [sys.executable, "-m", "pytest", *options, *arguments]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "output.txt"
         with open(path, "w") as output:
