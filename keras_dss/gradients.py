@@ -28,7 +28,8 @@ def with_gradient(function, plain, tensors):
     if backend == "tensorflow":
         import tensorflow as tf
 
-        return tf.custom_gradient(function)(*tensors)
+        # not as variables, for which a gradient would have to give gradients apart
+        return tf.custom_gradient(function)(*map(tf.convert_to_tensor, tensors))
     if backend == "jax":
         return _jax(function, tensors)
     return _torch().apply(function, plain, *tensors)
