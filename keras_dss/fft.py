@@ -16,8 +16,8 @@ from keras import ops
 from keras_dss.gradients import with_gradient
 
 BLOCK = 2**19  # numbers in a block of sequences, which stays in the cache
-LARGEST = 2**20  # numbers in a block that is a part of one sequence
-TILE = 128  # steps transposed at a time
+LARGEST = 2**22  # numbers in a block that is a part of one sequence
+TILE = 512  # steps transposed at a time, by threads that share a tile
 
 
 def circular_convolution(inputs, taps, size):
@@ -110,8 +110,9 @@ def _torch():
 
     def transpose(source, target):
         """Copies (b, l, h) to the beginning of (b, h, ...)."""
-        for start in range(0, source.shape[1], TILE):
-            piece = source[:, start : start + TILE].transpose(1, 2)
+        tile = TILE if torch.get_num_threads() > 1 else TILE // 4
+        for start in range(0, source.shape[1], tile):
+            piece = source[:, start : start + tile].transpose(1, 2)
             target[:, :, start : start + piece.shape[2]] = piece
 
     class Workspace:
