@@ -110,7 +110,7 @@ def _torch():
 
     def transpose(source, target):
         """Copies (b, l, h) to the beginning of (b, h, ...)."""
-        tile = TILE if torch.get_num_threads() > 1 else TILE // 4
+        tile = TILE if torch.get_num_threads() > 1 else max(1, TILE // 4)
         for start in range(0, source.shape[1], tile):
             piece = source[:, start : start + tile].transpose(1, 2)
             target[:, :, start : start + piece.shape[2]] = piece
