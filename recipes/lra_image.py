@@ -8,7 +8,7 @@ Cost:     minutes on two CPU cores, per model: in the cards of zoo/lra_image_n*
 Score:    accuracy on 10,000 test images: in the same cards
 
 The second and third block see pairs of the steps before them as one (the down-pooling of Goel et
-al., arXiv 2202.09729): three fifths of a step's time, hence more epochs at equal cost.
+al., arXiv 2202.09729): cheaper steps, hence more epochs at equal cost.
 
 The main training is short and begins near an optimum, hence at a quarter of the learning rate.
 """

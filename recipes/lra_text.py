@@ -8,7 +8,7 @@ Cost:     minutes on two CPU cores, per model: in the cards of zoo/lra_text_n*
 Score:    accuracy on 25,000 test reviews: in the same cards
 
 The first block sees bytes; after it four steps become one (the down-pooling of Goel et al., arXiv
-2202.09729): half of a step's time, hence more epochs at equal cost. The step sizes learn at 0.02,
+2202.09729): cheaper steps, hence more epochs at equal cost. The step sizes learn at 0.02,
 which the reference found to be worth eight points.
 
 The main training is short and begins near an optimum, hence at a quarter of the learning rate.
