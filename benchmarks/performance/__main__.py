@@ -46,30 +46,34 @@ def candidates():
     return [candidate for candidate in CANDIDATES if wanted(candidate)]
 
 
-def peers_row(console):
-    return {"sizes": peers.measure(sizes(), candidates(), console, **settings())}
+def peers_row(console, keep):
+    def keep_sizes(results):
+        keep({"sizes": results})
+
+    measured = peers.measure(sizes(), candidates(), console, keep_sizes, **settings())
+    return {"sizes": measured}
 
 
-def child_row(console):
+def child_row(console, keep):
     chosen = sizes((SIZES[1], SIZES[3]))
     pairs = own.PAIRS[:1] if FLAGS.quick else own.PAIRS
     return own.child(FLAGS.backends, chosen, pairs, settings())
 
 
-def lengths_row(console):
+def lengths_row(console, keep):
     chosen = own.LENGTHS[:3] if FLAGS.quick else own.LENGTHS
     return own.lengths(FLAGS.backends, chosen, settings())
 
 
-def limits_row(console):
+def limits_row(console, keep):
     return machine.limits(settings())
 
 
-def profile_row(console):
+def profile_row(console, keep):
     return machine.profile(FLAGS.backends, sizes((SIZES[1], SIZES[3])), settings())
 
 
-def utilities_row(console):
+def utilities_row(console, keep):
     return utilities.measure(FLAGS.backends, settings(), repetitions=2 if FLAGS.quick else 5)
 
 
@@ -96,14 +100,18 @@ def main(_):
         raise app.UsageError(f"--rows must be of {tuple(ROWS)}. Received: {sorted(unknown)}")
     for name in FLAGS.rows:
         start, environment = time.perf_counter(), results.environment()
-        row = ROWS[name](console)
-        seconds = round(time.perf_counter() - start, 1)
-        row |= {"environment": environment, "seconds": seconds, "quick": FLAGS.quick}
-        if FLAGS.output:
-            results.write_row(name, row, FLAGS.output)
+
+        def keep(row):
+            row["seconds"] = round(time.perf_counter() - start, 1)
+            row |= {"environment": environment, "quick": FLAGS.quick}
+            if FLAGS.output:
+                results.write_row(name, row, FLAGS.output)
+            return row
+
+        row = keep(ROWS[name](console, keep))
         if name != "peers":  # shown as it goes
             console.print(Markdown(getattr(sections, name)(row)))
-        console.print(f"[bold]{name}[/bold]: {seconds:.0f} s")
+        console.print(f"[bold]{name}[/bold]: {row['seconds']:.0f} s")
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ START_TIMEOUT = 600.0  # seconds for building, and for the first step with its c
 FIRST_STEP = {"run": "step", "most": 1}
 
 
-def measure(sizes, candidates, console, **settings):
-    """A list with one entry a size."""
+def measure(sizes, candidates, console, keep, **settings):
+    """A list with one entry a size; `keep` is called with what there is of it after each."""
     results = []
     for size in sizes:
         present = [c for c in candidates if size.length <= (c.longest or size.length)]
@@ -27,6 +27,7 @@ def measure(sizes, candidates, console, **settings):
         limit = memory_limit()
         rows = measure_size(size, present, console, limit, **settings)
         results.append({"size": size.as_dict(), "memory_limit": limit, "candidates": rows})
+        keep(results)
         console.print(table(results[-1]))
     return results
 
