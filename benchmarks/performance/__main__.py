@@ -93,21 +93,27 @@ flags.DEFINE_bool("quick", False, "one small size, few repetitions, no compiled 
 flags.DEFINE_string("output", str(results.PATH), "file of the results; none is written if empty")
 
 
+def keeper(name):
+    """A function that writes a row, finished or not, with its time and environment."""
+    start, environment = time.perf_counter(), results.environment()
+
+    def keep(row):
+        row["seconds"] = round(time.perf_counter() - start, 1)
+        row |= {"environment": environment, "quick": FLAGS.quick}
+        if FLAGS.output:
+            results.write_row(name, row, FLAGS.output)
+        return row
+
+    return keep
+
+
 def main(_):
     console = Console(width=120)
     unknown = set(FLAGS.rows) - set(ROWS)
     if unknown:
         raise app.UsageError(f"--rows must be of {tuple(ROWS)}. Received: {sorted(unknown)}")
     for name in FLAGS.rows:
-        start, environment = time.perf_counter(), results.environment()
-
-        def keep(row):
-            row["seconds"] = round(time.perf_counter() - start, 1)
-            row |= {"environment": environment, "quick": FLAGS.quick}
-            if FLAGS.output:
-                results.write_row(name, row, FLAGS.output)
-            return row
-
+        keep = keeper(name)
         row = keep(ROWS[name](console, keep))
         if name != "peers":  # shown as it goes
             console.print(Markdown(getattr(sections, name)(row)))

@@ -41,8 +41,9 @@ gated-state-spaces-pytorch, S5, LSTM, GRU and attention (4 heads, causal) stand 
 mixer; GSS and Mamba are their own gated blocks with expansion factor 1. S5 has one system of N
 states for all features where DSS has one for each, so that its work is smaller; Mamba's N states
 are real. GSS and the recurrent layers of Keras run at 1,024 steps and fewer, Mamba and ours
-compiled by torch (minutes for its first step) at 784, to keep the whole run short. Times are medians (and minima) in milliseconds; a ratio above 1
-says that the candidate is faster than the fastest state space layer of PyTorch. Memory is the
+compiled by torch (minutes for its first step) at 784, to keep the whole run short. Times are
+medians (and minima) in milliseconds; a ratio above 1 says that the candidate is faster than the
+fastest state space layer of PyTorch. Memory is the
 highest resident memory during steps beyond that of a process that has imported everything and
 trained a dense layer of eight weights in the same way: the block, its sequences and all that its
 steps need.
