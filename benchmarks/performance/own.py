@@ -67,7 +67,7 @@ def costs(times):
 
 def growth(costs):
     """The largest cost over that of any shorter length: 1 where nothing grows beyond L log L."""
-    values = list(costs.values())
+    values = [costs[length] for length in sorted(costs, key=int)]
     return max(value / min(values[: i + 1]) for i, value in enumerate(values))
 
 

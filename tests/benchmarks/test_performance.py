@@ -72,6 +72,8 @@ def test_work_grows_with_the_batch_and_least_times_follow_the_rates():
 def test_growth_compares_with_every_shorter_length():
     assert own.growth({"1": 3.0, "2": 1.0, "3": 2.0}) == 2.0
     assert own.growth({"1": 3.0, "2": 1.0}) == 1.0
+    assert own.growth({"16": 1.0, "1024": 3.0, "128": 2.0}) == 3.0
+    assert own.growth({"1024": 1.0, "128": 2.0, "16": 3.0}) == 1.0  # files sort names, not numbers
     times = {"1024": {"median": 1024 * 10 * 5e-9}, "4096": {"error": "none"}}
     assert own.costs(times) == {"1024": pytest.approx(5.0)}
 
