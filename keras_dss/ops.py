@@ -18,6 +18,7 @@ import scipy.fft
 from keras import ops
 
 from keras_dss import phases
+from keras_dss.chunks import chunk_products
 from keras_dss.fft import circular_convolution
 from keras_dss.gradients import with_gradient
 
@@ -275,6 +276,97 @@ def fft_convolution(inputs, taps, backward_taps=None):
     return circular_convolution(inputs, taps, size)
 
 
+def matmul_convolution(
+    inputs, log_poles, residues, backward_residues=None, feedthrough=None, chunk=64
+):
+    """The convolution with the kernel of a system, by products of matrices: see `keras_dss.chunks`.
+
+    It takes O(L (chunk + N)) time, without a kernel of L taps or a spectrum.
+
+    Args:
+        inputs: (B, L, H) float32 or float64; L must be known when the graph is built.
+        log_poles: tensors (H, N), or (2, H, N) for each direction, Re x <= 0.
+        residues: pair (H, N), of lags 0, 1, ...
+        backward_residues: pair (H, N), of lags -1, -2, ...; optional.
+        feedthrough: D (H,); optional. chunk: T.
+
+    Returns:
+        (B, L, H).
+
+    Raises:
+        ValueError: for a length that is not known.
+    """
+    if inputs.shape[1] is None:
+        raise ValueError(
+            "matmul_convolution needs a length known when the graph is built. "
+            f"Received: inputs of shape {tuple(inputs.shape)}"
+        )
+    log_poles = _with_turns(log_poles)
+    each = len(log_poles[0].shape) == 3
+    forward = _chunk_maps(tuple(p[0] for p in log_poles) if each else log_poles, residues, chunk)
+    taps, write, read, decay = forward
+    if feedthrough is not None:
+        taps = ops.concatenate([taps[:, :1] + feedthrough[:, None], taps[:, 1:]], axis=-1)
+    if backward_residues is None:
+        matrix = _toeplitz(taps)
+    else:
+        x = tuple(p[1] for p in log_poles) if each else log_poles
+        back, *maps = _chunk_maps(x, backward_residues, chunk, backward=True)
+        matrix = _toeplitz(taps, back)
+        write, read, decay = (
+            tuple(ops.concatenate([a, b], axis=-1) for a, b in zip(first, second, strict=True))
+            for first, second in zip((write, read, decay), maps, strict=True)
+        )
+    directions = 1 if backward_residues is None else 2
+    modes = write[0].shape[-1]  # D N
+    write = ops.reshape(ops.stack(write, axis=-1), (*matrix.shape[:2], 2 * modes))
+    read = ops.reshape(ops.stack([read[0], -read[1]], axis=-1), (*matrix.shape[:2], 2 * modes))
+    decay = tuple(ops.reshape(p, (-1, directions, modes // directions)) for p in decay)
+    return chunk_products(inputs, matrix, write, ops.swapaxes(read, 1, 2), decay)
+
+
+def _chunk_maps(log_poles, residues, size, backward=False):
+    """Taps, and what a chunk of `size` steps writes to the states and reads from them.
+
+    Forward the last step of a chunk writes 1 and the first one reads c a; backward the first step
+    writes 1 and the last one reads c.
+
+    Args:
+        log_poles: tensors (H, N). residues: pair (H, N).
+
+    Returns:
+        `(taps, write, read, decay)`: (H, T), pairs (H, T, N), (H, T, N) and (H, 1, N).
+    """
+    x = tuple(part[:, None, :] for part in log_poles)  # (H, 1, N)
+    c = tuple(part[:, None, :] for part in residues)  # (H, 1, N)
+    rising = geometric_powers(x, 1, size)  # (H, T, N)
+    terms = complex_multiply(c, rising)  # (H, T, N)
+    taps = ops.sum(terms[0], axis=-1)  # (H, T)
+    decay = powers(x, size * ops.ones((1, 1), dtype="int32"))  # (H, 1, N)
+    if backward:
+        return taps, rising, tuple(ops.flip(part, axis=1) for part in terms), decay
+    once = powers(x, ops.ones((1, 1), dtype="int32"))
+    write = tuple(ops.flip(part, axis=1) for part in rising)
+    return taps, write, complex_multiply(once, terms), decay
+
+
+def _toeplitz(taps, backward_taps=None):
+    """K_{p-j} of input j and output p in a chunk, K'_{j-p-1} where j > p: (H, T) -> (H, T, T).
+
+    Rows of 2T numbers read as rows of 2T - 1 are shifted by one number from each to the next.
+    """
+    features, size = taps.shape
+    if backward_taps is None:
+        others = ops.zeros_like(taps)
+    else:
+        last = ops.flip(backward_taps[:, : size - 1], axis=-1)
+        others = ops.concatenate([ops.zeros_like(taps[:, :1]), last], axis=-1)
+    row = ops.concatenate([taps, others], axis=-1)  # (H, 2T)
+    rows = ops.broadcast_to(row[:, None, :], (features, size, 2 * size))
+    rows = ops.reshape(rows, (features, 2 * size * size))[:, : size * (2 * size - 1)]
+    return ops.reshape(rows, (features, size, 2 * size - 1))[:, :, :size]
+
+
 def initial_state(batch_size, num_features, num_modes, dtype="float32"):
     """The state at rest, a pair of (B, H, N)."""
     shape = (batch_size, num_features, num_modes)
@@ -329,7 +421,7 @@ def chunked_convolution(inputs, log_poles, residues, chunk=128, state=None):
     outputs = []
     tail = length % chunk
     pieces = [chunk] * (length // chunk) + ([tail] if tail else [])
-    maps = {size: _chunk_maps(log_poles, residues, size) for size in set(pieces)}
+    maps = {size: _step_maps(log_poles, residues, size) for size in set(pieces)}
     start = 0
     for size in pieces:
         toeplitz, read, write, decay = maps[size]
@@ -343,15 +435,8 @@ def chunked_convolution(inputs, log_poles, residues, chunk=128, state=None):
     return outputs, (s[..., :modes], s[..., modes:])
 
 
-def _chunk_maps(log_poles, residues, size):
-    x = tuple(part[..., None, :] for part in log_poles)  # (H, 1, N)
-    c = tuple(part[..., None, :] for part in residues)  # (H, 1, N)
-    steps = ops.arange(size, dtype="int32")[:, None]
-    taps = kernel(log_poles, residues, size)  # (H, b)
-    lag = ops.arange(size)[None, :] - ops.arange(size)[:, None]  # (b, b), output - input
-    toeplitz = ops.take(taps, ops.maximum(lag, 0), axis=-1) * ops.cast(lag >= 0, taps.dtype)
-    read = complex_multiply(c, powers(x, steps + 1))  # (H, b, N)
+def _step_maps(log_poles, residues, size):
+    taps, write, read, decay = _chunk_maps(log_poles, residues, size)
     read = ops.concatenate([read[0], -read[1]], axis=-1)  # (H, b, 2N)
-    write = ops.concatenate(powers(x, size - 1 - steps), axis=-1)  # (H, b, 2N)
-    decay = powers(x, size * ops.ones((1, 1), dtype="int32"))  # (H, 1, N)
-    return toeplitz, ops.swapaxes(read, -1, -2), write, decay
+    write = ops.concatenate(write, axis=-1)  # (H, b, 2N)
+    return _toeplitz(taps), ops.swapaxes(read, -1, -2), write, decay

@@ -131,6 +131,59 @@ def test_tensorflow_gradient_equals_plain_autodiff(size):
         np.testing.assert_allclose(a, b, atol=1e-12)
 
 
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("length", [1, 7, 8, 45, 300])
+def test_matmul_convolution(length, directions):
+    """Equal to the convolution, with chunks of 4 steps: fewer and more than a group of them."""
+    systems = [make_system(seed=direction) for direction in range(directions)]
+    u, d = np.random.default_rng(1).normal(size=(2, length, 3)), np.array([0.3, -0.2, 0.1])
+    taps = [impulse_response(x, c, length) for x, c in systems]
+    taps[0][:, 0] += d
+    x = systems[0][0] if directions == 1 else np.stack([x for x, _ in systems])
+    residues = [pair(c) for _, c in systems]
+    found = dss_ops.matmul_convolution(
+        *tensors(u), pair(x), *residues, feedthrough=tensors(d)[0], chunk=4
+    )
+    expected = convolve(u, *taps)
+    np.testing.assert_allclose(numpy(found), expected, atol=2e-6 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("length", [3, 45])
+def test_gradient_of_matmul_convolution(length, directions):
+    """Equal to the gradient through FFTs: of inputs, poles, residues and feedthrough."""
+    generator = np.random.default_rng(2)
+    x, c = make_system()
+    shared = [x.real, x.imag, *(part for _ in range(directions) for part in (c.real, c.imag))]
+    values = [generator.normal(size=(2, length, 3)), *shared, generator.normal(size=3)]
+    variables = [keras.Variable(v.astype("float32")) for v in values]
+    weight = tensors(generator.normal(size=(2, length, 3)))[0]
+
+    def arguments():
+        u, *system, d = (ops.convert_to_tensor(v) for v in variables)
+        pairs = list(zip(system[::2], system[1::2], strict=True))
+        return u, pairs[0], pairs[1:], d
+
+    def products():
+        u, x, residues, d = arguments()
+        y = dss_ops.matmul_convolution(u, x, *residues, feedthrough=d, chunk=4)
+        return ops.sum(y * weight)
+
+    def ffts():
+        u, x, residues, d = arguments()
+        forward, *backward = (dss_ops.kernel(x, c, length) for c in residues)
+        y = dss_ops.fft_convolution(u, forward, *backward) + u * d
+        return ops.sum(y * weight)
+
+    for a, b in zip(gradients(variables, products), gradients(variables, ffts), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5 * max(1.0, np.abs(b).max()))
+
+
+def test_matmul_convolution_needs_a_known_length():
+    with pytest.raises(ValueError, match=r"length known .* Received: inputs of shape \(2, None, 3"):
+        dss_ops.matmul_convolution(keras.KerasTensor((2, None, 3)), None, None)
+
+
 @pytest.mark.parametrize("length", [1, 5, 8, 13, 24, 29])
 def test_chunked_convolution(length):
     """Equal to the convolution and the recurrence; the state goes on from piece to piece."""

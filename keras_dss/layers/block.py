@@ -3,7 +3,7 @@
 import keras
 
 from keras_dss.layers.dss import DSS
-from keras_dss.layers.parameters import _one_of
+from keras_dss.layers.parameters import one_of
 
 NORMALIZATIONS = ("layer", "batch", None)
 
@@ -47,7 +47,7 @@ class DSSBlock(keras.layers.Layer):
         if not 0.0 <= dropout < 1.0:
             raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout!r}")
         self.ssm = ssm
-        self.normalization = _one_of("normalization", normalization, NORMALIZATIONS)
+        self.normalization = one_of("normalization", normalization, NORMALIZATIONS)
         self.prenorm = prenorm
         self.glu = glu
         self.dropout = dropout

@@ -19,7 +19,8 @@ class DSSCell(DSSParameters):
         state_size: N, the number of complex modes of each feature.
         features: H, where `RNN(return_state=True)` must know the shape of the state before the cell
             is built; otherwise that of the inputs.
-        **kwargs: the arguments of `DSS`, `bidirectional` excepted.
+        convolution: ignored, so that a cell can be made from the configuration of a `DSS`.
+        **kwargs: the other arguments of `DSS`, `bidirectional` excepted.
 
     Call arguments:
         inputs: (batch, H). states: list of two tensors (batch, H N).
@@ -37,7 +38,7 @@ class DSSCell(DSSParameters):
     (2, 10, 8)
     """
 
-    def __init__(self, state_size, *, features=None, **kwargs):
+    def __init__(self, state_size, *, features=None, convolution=None, **kwargs):
         super().__init__(state_size, **kwargs)
         if self.bidirectional:
             raise ValueError("A cell runs forward in time only. Received: bidirectional=True")

@@ -5,8 +5,13 @@ import numpy as np
 from keras import ops
 
 from keras_dss import ops as dss_ops
+from keras_dss.devices import on_cpu
 from keras_dss.initializers import ReducedRank
-from keras_dss.layers.parameters import DSSParameters, parameters_from_system
+from keras_dss.layers.parameters import DSSParameters, one_of, parameters_from_system
+
+CONVOLUTIONS = ("auto", "fft", "matmul")
+# Most modes of all directions with which products of matrices are faster, by least length.
+FEW_MODES = {256: 8, 8192: 16}
 
 
 @keras.saving.register_keras_serializable(package="keras_dss")
@@ -20,8 +25,11 @@ class DSS(DSSParameters):
     with `lambda = -exp(lambda_log_neg_re) + i lambda_im`. `parameterization="exp"` is the
     zero-order hold, `c = W (exp(x) - 1) / lambda`; `"softmax"` divides the powers of each mode by
     their sum over `kernel_length` steps, `c = W / (lambda sum_l exp(l x))`, and lets Re lambda have
-    either sign. The convolution takes O(L log L) time, the kernel O(N L) products in O(N sqrt L)
-    memory.
+    either sign.
+
+    The convolution goes through FFTs, in O(L log L) time, the kernel in O(N L) products and
+    O(N sqrt L) memory; or through products of matrices within chunks of steps and states carried
+    between them, in O(N L) time, without a kernel: see `convolution`.
 
     The parameters and the convolution are float32 (float64 under a float64 policy) whatever the
     dtype policy; inputs and outputs follow the policy. Padded steps of a mask neither feed the
@@ -35,6 +43,9 @@ class DSS(DSSParameters):
         bidirectional: adds an anti-causal kernel with its own W, lags -1, -2, ...
         eigenvalues: `"shared"` (one lambda for all features) or `"per_feature"` (and direction).
         rate: sampling interval of the inputs in units of the one that dt was learned for.
+        convolution: `"fft"`, `"matmul"` (not for softmax, nor for an unknown length), or `"auto"`:
+            products of matrices where they were measured to be faster, on processors with few
+            modes (8, or 16 from 8,192 steps on, in both directions together) and a known length.
         dt_min, dt_max: bounds of the initial steps, log-uniform.
         lambda_re_initializer, lambda_im_initializer, log_dt_initializer, w_initializer,
             d_initializer: initial parameters; Skew-HiPPO, log-uniform and N(0, 1) by default.
@@ -64,6 +75,16 @@ class DSS(DSSParameters):
     Source: Gupta, Gu and Berant, arXiv 2203.14343; Gu et al., arXiv 2206.11893.
     """
 
+    def __init__(self, state_size, *, convolution="auto", **kwargs):
+        super().__init__(state_size, **kwargs)
+        self.convolution = one_of("convolution", convolution, CONVOLUTIONS)
+        if convolution == "matmul" and self.parameterization == "softmax":
+            raise ValueError(
+                "convolution='matmul' carries states from chunk to chunk, which modes of a softmax "
+                "layer may let grow: expected 'auto' or 'fft'. Received: convolution='matmul' with "
+                "parameterization='softmax'"
+            )
+
     @property
     def state_size(self):
         """N, the number of complex modes of each feature."""
@@ -83,14 +104,35 @@ class DSS(DSSParameters):
         valid = None if mask is None else ops.cast(mask, self.ssm_dtype)[..., None]  # (B, L, 1)
         if valid is not None:
             u = u * valid
-        taps = self.kernel(self._length(inputs))  # (H, L) or (2, H, L)
-        forward, *backward = (taps[0], taps[1]) if self.bidirectional else (taps,)
-        first = forward[:, :1] + ops.convert_to_tensor(self.D)[:, None]  # (H, 1)
-        forward = ops.concatenate([first, forward[:, 1:]], axis=-1)  # (H, L)
-        outputs = dss_ops.fft_convolution(u, forward, *backward)  # (B, L, H)
+        convolve = self._by_products if self._few_modes(inputs) else self._by_ffts
+        outputs = convolve(u, self._length(inputs))  # (B, L, H)
         if valid is not None:
             outputs = outputs * valid
         return ops.cast(outputs, self.compute_dtype)
+
+    def _few_modes(self, inputs):
+        length = inputs.shape[1]
+        if self.convolution != "auto" or self.parameterization == "softmax" or length is None:
+            return self.convolution == "matmul"
+        modes = (1 + self.bidirectional) * self.num_modes
+        most = max((few for least, few in FEW_MODES.items() if length >= least), default=0)
+        return modes <= most and on_cpu(inputs)
+
+    def _by_ffts(self, u, length):
+        taps = self.kernel(length)  # (H, L) or (2, H, L)
+        forward, *backward = (taps[0], taps[1]) if self.bidirectional else (taps,)
+        first = forward[:, :1] + ops.convert_to_tensor(self.D)[:, None]  # (H, 1)
+        forward = ops.concatenate([first, forward[:, 1:]], axis=-1)  # (H, L)
+        return dss_ops.fft_convolution(u, forward, *backward)
+
+    def _by_products(self, u, length):
+        residues = self.residues()
+        each = [residues]
+        if self.bidirectional:
+            each = [tuple(part[d] for part in residues) for d in range(2)]
+        return dss_ops.matmul_convolution(
+            u, self.log_poles(), *each, feedthrough=ops.convert_to_tensor(self.D)
+        )
 
     def kernel(self, length):
         """Impulse response without D: (H, length), or (2, H, length) when bidirectional."""
@@ -123,6 +165,9 @@ class DSS(DSSParameters):
 
     def compute_mask(self, inputs, mask=None):
         return mask
+
+    def get_config(self):
+        return super().get_config() | {"convolution": self.convolution}
 
     @classmethod
     def from_system(cls, system, dt=None, **kwargs):

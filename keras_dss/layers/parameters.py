@@ -56,8 +56,8 @@ class DSSParameters(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.num_modes = _positive_integer("state_size", state_size)
-        self.parameterization = _one_of("parameterization", parameterization, PARAMETERIZATIONS)
-        self.eigenvalues = _one_of("eigenvalues", eigenvalues, EIGENVALUES)
+        self.parameterization = one_of("parameterization", parameterization, PARAMETERIZATIONS)
+        self.eigenvalues = one_of("eigenvalues", eigenvalues, EIGENVALUES)
         if parameterization == "softmax":
             kernel_length = _positive_integer("kernel_length", kernel_length)
         elif kernel_length is not None:
@@ -305,7 +305,7 @@ def _positive_integer(name, value):
     return int(value)
 
 
-def _one_of(name, value, allowed):
+def one_of(name, value, allowed):
     if value not in allowed:
         raise ValueError(f"`{name}` must be one of {allowed}. Received: {name}={value!r}")
     return value

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_dss.layers.parameters import _one_of
+from keras_dss.layers.parameters import one_of
 
 READOUTS = ("mean", "first", "last")
 
@@ -30,7 +30,7 @@ class Readout(keras.layers.Layer):
 
     def __init__(self, kind="mean", **kwargs):
         super().__init__(**kwargs)
-        self.kind = _one_of("kind", kind, READOUTS)
+        self.kind = one_of("kind", kind, READOUTS)
         self.supports_masking = True
 
     def call(self, inputs, mask=None):
@@ -38,15 +38,17 @@ class Readout(keras.layers.Layer):
             if self.kind == "mean":
                 return ops.mean(inputs, axis=1)
             return inputs[:, 0 if self.kind == "first" else -1]
-        weights = ops.cast(mask, inputs.dtype)  # (B, L)
+        dtype = keras.backend.result_type(inputs.dtype, "float32")  # for exact sums
+        weights = ops.cast(mask, dtype)  # (B, L)
         if self.kind != "mean":
             steps = ops.arange(ops.shape(inputs)[1], dtype="int32")  # (L,)
             order = steps if self.kind == "last" else -steps
             lowest = -ops.shape(inputs)[1]
             chosen = ops.max(ops.where(mask, order, lowest), axis=1, keepdims=True)  # (B, 1)
-            weights = ops.cast(order == chosen, inputs.dtype)  # (B, L), none if none is valid
+            weights = ops.cast(order == chosen, dtype)  # (B, L), none if none is valid
         total = ops.maximum(ops.sum(weights, axis=1, keepdims=True), 1)  # (B, 1)
-        return ops.einsum("blh,bl->bh", inputs, weights / total)
+        outputs = ops.einsum("blh,bl->bh", ops.cast(inputs, dtype), weights / total)
+        return ops.cast(outputs, inputs.dtype)
 
     def compute_mask(self, inputs, mask=None):
         return None

@@ -10,6 +10,8 @@ VARIANTS = {
     "exp_bidirectional": {"bidirectional": True},
     "exp_bidirectional_per_feature": {"bidirectional": True, "eigenvalues": "per_feature"},
     "exp_rate": {"rate": 2.5},
+    "exp_matmul": {"convolution": "matmul"},
+    "exp_matmul_bidirectional": {"convolution": "matmul", "bidirectional": True},
     "softmax": {"parameterization": "softmax"},
     "softmax_per_feature": {"parameterization": "softmax", "eigenvalues": "per_feature"},
     "softmax_bidirectional": {
