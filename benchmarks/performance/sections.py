@@ -3,7 +3,7 @@
 import math
 
 from benchmarks.data_tables.tables import table
-from benchmarks.performance import machine, own, work
+from benchmarks.performance import machine, own, targets, work
 from benchmarks.performance.peers import fastest, measured, memory
 from benchmarks.performance.sizes import Size
 
@@ -194,7 +194,9 @@ def shares(rates, peers_row):
 
 The least time of a stage is that of its flops at the rate of the product of matrices (of the
 fastest FFT for FFTs), or that of its bytes at the rate of the triad, whichever is longer; each
-stage reads and writes each of its tensors once. The share is their sum over the time of a step.
+stage reads and writes each of its tensors once. The share is their sum over the time of a step. The
+rest: operations that run one after another read and write the same tensors again; the optimizer and
+the dispatch of operations are no stage.
 """
     ]
     header, lines = ["stage"], {}
@@ -214,6 +216,9 @@ stage reads and writes each of its tensors once. The share is their sum over the
         backend = ours["name"].split(", ")[1]
         lines.setdefault("ours", ["our best step"]).append(f"{1e3 * step:.1f} ({backend})")
         lines.setdefault("share", ["share reached"]).append(f"{100 * total / step:.0f} %")
+        target, theirs = targets.STEP.get(Size(**size)), fastest(measured(result), "state_space")
+        share = f"{100 * total * target / theirs['step']['median']:.0f} %" if target else ""
+        lines.setdefault("target", ["share that the target takes"]).append(share)
     return parts[0] + "\n" + table(header, lines.values())
 
 
@@ -225,11 +230,9 @@ def profile(row):
         if "error" in entry:
             lines.append([entry["backend"], size, entry["error"]])
             continue
-        total = sum(entry["parts"].values())
-        shares = [
-            f"{1e3 * seconds:.1f} ({100 * seconds / total:.0f} %)"
-            for seconds in entry["parts"].values()
-        ]
+        parts = [entry["parts"][name] for name in machine.PARTS]
+        total = sum(parts)
+        shares = [f"{1e3 * seconds:.1f} ({100 * seconds / total:.0f} %)" for seconds in parts]
         lines.append([entry["backend"], size, f"{1e3 * total:.1f}", *shares])
     return f"""## Where a training step goes
 

@@ -1,5 +1,7 @@
 """What the project wants of its speed, and whether the results reach it."""
 
+import textwrap
+
 from benchmarks.data_tables.tables import table
 from benchmarks.performance import own
 from benchmarks.performance.peers import fastest, measured, memory
@@ -11,6 +13,7 @@ CHILD = 1.5
 GROWTH = 1.3
 PEAK = 2 * 10**9  # bytes
 IMPORT = 0.2  # seconds
+BREAK = "\n\n"
 
 
 def verdicts(rows):
@@ -80,10 +83,32 @@ def of_imports(row):
             yield line(what, f"under {IMPORT:g} s", value, entry["median"] < IMPORT)
 
 
+def reasons(rows):
+    """Paragraphs on the targets that are missed, from the results."""
+    if rows.get("profile"):
+        entries = [entry for entry in rows["profile"]["entries"] if "parts" in entry]
+        shares = [entry["parts"]["kernel"] / sum(entry["parts"].values()) for entry in entries]
+        if shares:
+            yield (
+                "Children: through FFTs the number of modes changes the kernel alone, which takes "
+                f"{100 * min(shares):.0f} to {100 * max(shares):.0f} % of the training steps below."
+                " Only convolutions by products of matrices take time in proportion to the modes."
+            )
+    for entry in rows.get("lengths", {}).get("entries", ()):
+        memory = entry["memory"]
+        if memory.get("peak", 0) >= PEAK and "imports" in memory:
+            yield (
+                f"Memory of {entry['backend']}: {memory['imports'] / 1e9:.2f} of "
+                f"{memory['peak'] / 1e9:.2f} GB are there after the imports, before any model."
+            )
+
+
 def section(rows):
     header = ["what", "wanted", "measured", "reached"]
     return f"""## Targets
 
 Each on the best of our backends, against the fastest (or smallest) state space layer of PyTorch.
 
-{table(header, verdicts(rows))}"""
+{table(header, verdicts(rows))}
+
+{BREAK.join(textwrap.fill(reason, 100) for reason in reasons(rows))}"""

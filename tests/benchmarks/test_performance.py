@@ -112,9 +112,13 @@ def test_the_page_has_verdicts_losses_and_errors(tmp_path):
         "lengths": [1024],
         "entries": [{"backend": "jax", "times": {"1024": entry(1.0)}, "memory": {"peak": 3e9}}],
     }
+    parts = {name: 0.001 * (i + 1) for i, name in enumerate(machine.PARTS)}
+    size = peers()["sizes"][0]["size"]
+    profile = {"entries": [{"backend": "jax", "size": size, "parts": parts}]}
     path = tmp_path / "results" / "performance.json"
     results.write_row("peers", peers() | where, path)
     results.write_row("lengths", lengths | where, path)
+    results.write_row("profile", profile | where, path)  # which sorts the parts
     rows = json.loads(path.read_text())
     assert targets.verdicts(rows)[:2] == [
         ["step, B32 H128 N64 L1024", "at least 2 times faster", *reached("2.50")],
@@ -124,6 +128,8 @@ def test_the_page_has_verdicts_losses_and_errors(tmp_path):
     text = page.page(rows)
     assert "ahead of our best, keras_dss, jax: other (2.00)" in text
     assert "| failed | MemoryError: too large |" in text
+    assert "| 28.0 | 1.0 (4 %) | 2.0 (7 %) |" in text
+    assert "kernel alone, which takes 7 to 7 %" in text.replace("\n", " ")
     assert "A process may take 8.0 GiB;" in text
 
 
