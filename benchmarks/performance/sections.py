@@ -217,7 +217,8 @@ the dispatch of operations are no stage.
         lines.setdefault("ours", ["our best step"]).append(f"{1e3 * step:.1f} ({backend})")
         lines.setdefault("share", ["share reached"]).append(f"{100 * total / step:.0f} %")
         target, theirs = targets.STEP.get(Size(**size)), fastest(measured(result), "state_space")
-        share = f"{100 * total * target / theirs['step']['median']:.0f} %" if target else ""
+        wanted = target and theirs and theirs["step"]["median"] / target
+        share = f"{100 * total / wanted:.0f} %" if wanted else ""
         lines.setdefault("target", ["share that the target takes"]).append(share)
     return parts[0] + "\n" + table(header, lines.values())
 

@@ -92,7 +92,7 @@ def reasons(rows):
             yield (
                 "Children: through FFTs the number of modes changes the kernel alone, which takes "
                 f"{100 * min(shares):.0f} to {100 * max(shares):.0f} % of the training steps below."
-                " Only convolutions by products of matrices take time in proportion to the modes."
+                " Convolutions by products of matrices take O(L (64 + N)) time."
             )
     for entry in rows.get("lengths", {}).get("entries", ()):
         memory = entry["memory"]
