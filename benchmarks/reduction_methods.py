@@ -42,6 +42,7 @@ METHODS = {
     "the same, residues refitted": {"method": "balanced", "refit": "calibration"},
     "H2-optimal, measured inputs": {"method": "h2_optimal", "inputs": True},
 }
+BATCH_SIZE, BOUNDARIES = 50, 16  # of the test set: examples, lengths that batches are cut to
 SIZED = ("balanced, measured inputs", "H2-optimal, measured inputs")
 
 _MODEL = flags.DEFINE_string("model", "smnist_n64", "Name in the zoo.")
@@ -133,9 +134,9 @@ class Experiment:
 
     def _measure(self):
         from keras_dss import scoring
+        from keras_dss.datasets import Batches
 
-        x, y = self.test
-        batches = ((x[i : i + 100], y[i : i + 100]) for i in range(0, len(x), 100))
+        batches = Batches(*self.test, BATCH_SIZE, shuffle=False, boundaries=BOUNDARIES)
         metrics = scoring.score(self.scored.model, batches, self.kind)
         return {key: metrics[key] for key in ("accuracy", "mse", "loss") if key in metrics}
 

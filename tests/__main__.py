@@ -1,4 +1,4 @@
-"""Runs the tests on every backend: everything on the first, what uses Keras on the others.
+"""Runs the tests on every backend, and once what does not depend on it.
 
 python -m tests [pytest arguments]
 
@@ -16,18 +16,29 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 BACKENDS = ("tensorflow", "jax", "torch")
-# What does not touch a backend runs once.
-WITHOUT_BACKEND = ("tests/ssm", "tests/datasets", "tests/cli", "tests/benchmarks")
+# What runs on one backend alone. Searches train many small models, each of which TensorFlow and JAX
+# trace anew; the command line's own searches run on TensorFlow.
+ONCE = {
+    "tests/ssm": "tensorflow",
+    "tests/datasets": "tensorflow",
+    "tests/cli": "tensorflow",
+    "tests/benchmarks": "tensorflow",
+    "tests/tuner": "torch",
+}
 
 # Threads of OpenMP that wait for each other in turns slow torch down a hundredfold when others run.
 THREADS = {"OMP_NUM_THREADS": "1"}
+# JAX compiles the same small programs in test after test, and in every process that they start.
+CACHE = {
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
 LINE_SECONDS = 60.0
 
 
 def run(backend, arguments):
     """Returns whether the tests pass on a backend, and prints what pytest says."""
-    skipped = WITHOUT_BACKEND if backend != BACKENDS[0] else ()
-    ignored = [f"--ignore={path}" for path in skipped]
+    ignored = [f"--ignore={path}" for path, chosen in ONCE.items() if chosen != backend]
     print(f"=== {backend}: begun", flush=True)
     began = time.monotonic()
     options = ["-q", "-p", "no:cacheprovider", "--durations=15", *ignored]
@@ -35,7 +46,8 @@ def run(backend, arguments):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "output.txt"
         with open(path, "w") as output:
-            environment = os.environ | {"KERAS_BACKEND": backend} | THREADS
+            cache = CACHE | {"JAX_COMPILATION_CACHE_DIR": os.path.join(folder, "jax")}
+            environment = os.environ | {"KERAS_BACKEND": backend} | THREADS | cache
             process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
         while process.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -35,7 +35,7 @@ def start(folder, *flags):
 
 
 def finish(process):
-    out, errors = process.communicate(timeout=120)
+    out, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors[-3000:]
     return out
 
@@ -194,7 +194,7 @@ def test_other_settings_and_restart(tmp_path):
 )
 def test_a_bad_command_line(tmp_path, flags, message):
     process = subprocess.run(
-        command(tmp_path, *flags), cwd=ROOT, text=True, capture_output=True, timeout=60
+        command(tmp_path, *flags), cwd=ROOT, text=True, capture_output=True, timeout=300
     )
     assert process.returncode != 0 and message in process.stdout + process.stderr
     assert list(tmp_path.iterdir()) == []
@@ -205,7 +205,7 @@ def test_a_damaged_checkpoint(tmp_path):
     path = tmp_path / PARENT / "checkpoint.npz"
     path.write_bytes(path.read_bytes()[:-100])
     process = start(tmp_path, "--stage=pretrain", "--set=model.dropout=0.1")
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 1 and "Error: Expected a whole checkpoint" in errors
     assert "Traceback" not in errors
     stages = make_stages(tmp_path, clock=Clock(0.0))
