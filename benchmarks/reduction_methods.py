@@ -196,9 +196,11 @@ def main(_):
     console.print(found.rich())
     if _WRITE.value and not _LIMIT.value:
         name = _MODEL.value
-        picture = Path(_WRITE.value).parent / f"reduction_{name}.png"
-        found.plot(picture)
-        text = f"{found.markdown()}\n\n![{name} after reduction]({picture.name})"
+        text = found.markdown()
+        if len(found.ranks) > 1:
+            picture = Path(_WRITE.value).parent / f"reduction_{name}.png"
+            found.plot(picture)
+            text += f"\n\n![{name} after reduction]({picture.name})"
         replace_between_markers(_WRITE.value, name, text)
 
 
