@@ -52,21 +52,30 @@ def finite_horizon(system, rank, options):
 
 
 def singular_perturbation(system, rank, options):
-    """The backward system of a bidirectional layer has no feedthrough of its own.
+    """The backward system of a bidirectional layer has no feedthrough of its own: it is balanced.
 
-    What it would need at lag -1 goes to lag 0, the layer's D: the layer keeps its DC gain, the sum
-    of both directions; each direction alone is off by that much, and so is its bound.
+    What that changes at frequency zero goes to lag 0, the layer's D: the layer keeps its DC gain,
+    the sum of both directions, and the forward bound grows by as much.
     """
     found = ssm.singular_perturbation(system, rank, controllability=options.gramian)
     if not options.layer.bidirectional:
         return found
-    forward, backward = found.system.feedthrough
-    through = np.stack([forward + backward, np.zeros_like(backward)])
-    return dataclasses.replace(
-        found,
-        system=ssm.DiagonalSystem(found.system.poles, found.system.residues, through),
-        error_bound=found.error_bound + np.abs(backward),
+    plain = ssm.balanced_truncation(system, rank, controllability=options.gramian)
+    lost = ssm.dc_gain(system[1]) - ssm.dc_gain(plain.system[1])
+
+    def join(first, second):
+        return np.stack([first[0], second[1]])
+
+    names = ("hankel_singular_values", "error_bound", "order", "condition", "stable")
+    parts = {name: join(getattr(found, name), getattr(plain, name)) for name in names}
+    parts["error_bound"][0] += np.abs(lost)
+    forward, backward = found.system, plain.system
+    through = join(forward.feedthrough, backward.feedthrough)
+    through[0] += lost
+    reduced = ssm.DiagonalSystem(
+        join(forward.poles, backward.poles), join(forward.residues, backward.residues), through
     )
+    return dataclasses.replace(found, system=reduced, **parts)
 
 
 def h2_optimal(system, rank, options):

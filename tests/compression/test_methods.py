@@ -82,6 +82,20 @@ def test_singular_perturbation_keeps_the_gain_at_frequency_zero():
         assert np.all(reduction.hinf_error() <= reduction.error_bound * (1 + 1e-6))
 
 
+def test_singular_perturbation_of_both_directions_stays_near():
+    layer = built(state_size=8, bidirectional=True)
+    system = layer.to_system()
+    plain, found = (
+        reduce_layer("ssm", layer, system, 4, method)
+        for method in ("balanced", "singular_perturbation")
+    )
+    np.testing.assert_array_equal(found.system.poles[1], plain.system.poles[1])
+    lost = np.abs(ssm.dc_gain(system[1]) - ssm.dc_gain(plain.system[1]))
+    alone = ssm.singular_perturbation(system, 4).error_bound[0]
+    np.testing.assert_allclose(found.error_bound, [alone + lost, plain.error_bound[1]])
+    assert np.all(found.error_bound[0] <= alone + plain.error_bound[1])
+
+
 CALIBRATED = [name for name, method in METHODS.items() if method.calibrated]
 
 
