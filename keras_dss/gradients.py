@@ -9,6 +9,8 @@ import numpy as np
 def with_gradient(function, plain, tensors):
     """The value of `function` at some tensors, differentiable by the gradient that it brings.
 
+    On JAX, products of matrices in it are those of float32 on accelerators too.
+
     Args:
         function: takes the tensors; returns `(value, gradient)`, where `gradient(upstream)` is a
             list of one tensor, or None, for each of them.
@@ -38,13 +40,18 @@ def with_gradient(function, plain, tensors):
 def _jax(function, tensors):
     import jax
 
+    exact = functools.partial(jax.default_matmul_precision, "float32")  # and no TF32
+
     def completed(*tensors):
-        value, gradient = function(*tensors)
+        with exact():
+            value, gradient = function(*tensors)
 
         def complete(upstream):
+            with exact():
+                gradients = gradient(upstream)
             return tuple(
                 zeros(x) if found is None else found
-                for x, found in zip(tensors, gradient(upstream), strict=True)
+                for x, found in zip(tensors, gradients, strict=True)
             )
 
         return value, complete

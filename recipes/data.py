@@ -35,15 +35,26 @@ class Epochs:
                 f"Expected a batch_size of at most the {len(x)} training examples. "
                 f"Received: {batch_size}"
             )
+        self.resident = resident
         self.x, self.y = (OnDevice(x), OnDevice(y)) if resident else (x, y)
         self.options = {"batch_size": batch_size, "seed": seed, "drop_remainder": True}
         self.boundaries, lengths = length_boundaries(x, mask_zeros, num_lengths)
         self.options |= lengths
         self.steps_per_epoch = len(x) // batch_size
+        self.cutting = self.epoch(0, stop=0)
 
-    def epoch(self, number, start=0):
+    def gather(self, examples, length, values):
+        """The `(x, labels)` of some examples in a compiled function, whose arguments `values` are.
+
+        Args:
+            examples: integers (B,). length: what they are cut to. values: those of x and y.
+        """
+        x, y = self.x.standing_for(values[0]), self.y.standing_for(values[1])
+        return self.cutting.gather(examples, length, x, y)
+
+    def epoch(self, number, start=0, stop=None):
         """Return the `(x, labels)` batches of an epoch from batch `start` on."""
-        return Batches(self.x, self.y, epoch=number, start=start, **self.options)
+        return Batches(self.x, self.y, epoch=number, start=start, stop=stop, **self.options)
 
     def shapes(self):
         """Return one batch of every shape that epochs hold, always the same ones."""

@@ -17,9 +17,9 @@ import dataclasses
 from recipes.settings import Child, ModelSettings, Settings, TrainingSettings
 
 _pretrain = TrainingSettings(
-    epochs=2, batch_size=32, learning_rate=5e-3, weight_decay=0.05, step_learning_rate_scale=1.0
+    epochs=20, batch_size=50, learning_rate=4e-3, weight_decay=0.05, step_learning_rate_scale=1.0
 )
-_train = dataclasses.replace(_pretrain, epochs=1)
+_train = dataclasses.replace(_pretrain, epochs=1, learning_rate=1e-3)
 
 settings = Settings(
     task="lra_listops",
@@ -27,7 +27,7 @@ settings = Settings(
     children=tuple(
         Child(size, start) for size in (64, 32, 16, 8) for start in ("bt", "skew_hippo")
     ),
-    model=ModelSettings(features=32, num_blocks=4, bidirectional=True, glu=True, readout="first"),
+    model=ModelSettings(features=64, num_blocks=6, bidirectional=True, readout="first"),
     pretrain=_pretrain,
     train=_train,
 )

@@ -12,14 +12,14 @@ import dataclasses
 
 from recipes.settings import Child, ModelSettings, Settings, TrainingSettings
 
-_pretrain = TrainingSettings(epochs=4, batch_size=50, learning_rate=4e-3, weight_decay=0.05)
-_train = dataclasses.replace(_pretrain, epochs=2)
+_pretrain = TrainingSettings(epochs=15, batch_size=64, learning_rate=4e-3, weight_decay=0.05)
+_train = dataclasses.replace(_pretrain, epochs=1, learning_rate=1e-3)
 
 settings = Settings(
     task="lra_pathfinder",
     state_size=64,
     children=(Child(16, "bt"), Child(8, "bt"), Child(16, "skew_hippo")),
-    model=ModelSettings(features=64, num_blocks=4, bidirectional=True),
+    model=ModelSettings(features=64, num_blocks=6, bidirectional=True),
     pretrain=_pretrain,
     train=_train,
 )

@@ -20,7 +20,7 @@ class Progress:
 
     def __init__(self, name, total, done, steps_per_epoch, metric="accuracy"):
         self.name, self.total, self.steps_per_epoch = name, total, steps_per_epoch
-        self.samples, self.first, self.loss, self.value = 0, done, None, None
+        self.samples, self.first, self.loss, self.value = None, done, None, None
         self.metric = metric
         self.started = self.line = time.monotonic()
         self.bar = None
@@ -44,10 +44,11 @@ class Progress:
             self.bar.stop()
 
     def step(self, step, samples, loss, value):
-        """Count a step; `loss` and the metric's value are of its batch, smoothed for the eye."""
-        if self.samples == 0:  # the first step compiles: its time says nothing of the rest
-            self.started, self.first = time.monotonic(), step
-        self.samples += samples
+        """Count steps; `loss` and the metric's value are of their batches, smoothed for the eye."""
+        if self.samples is None:  # the first step compiles: its time says nothing of the rest
+            self.started, self.first, self.samples = time.monotonic(), step, 0
+        else:
+            self.samples += samples
         keep = 0.98 if self.loss is not None else 0.0
         self.loss = keep * (self.loss or 0.0) + (1.0 - keep) * loss
         self.value = keep * (self.value or 0.0) + (1.0 - keep) * value
@@ -71,6 +72,5 @@ class Progress:
         steps, seconds = step - self.first, time.monotonic() - self.started
         if steps > 0:
             left = timedelta(seconds=round(seconds / steps * (self.total - step)))
-            rate = self.samples * steps / ((steps + 1) * seconds)
-            facts += f"  {rate:.1f} samples/s  {left} left"
+            facts += f"  {self.samples / seconds:.1f} samples/s  {left} left"
         return facts

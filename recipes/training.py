@@ -22,6 +22,7 @@ from recipes.origin import describe_differences
 from recipes.progress import Progress
 
 DRAW_SECONDS = 30.0  # between two pictures of a training
+VALIDATION_PAUSE = 10.0  # seconds after a checkpoint in which a validation writes none
 
 
 class TrainingDiverged(ArithmeticError):
@@ -68,7 +69,8 @@ class Training:
         folder: where the files are.
         name: the model's name, for messages and pictures.
         identity: JSON-able description of what is trained; a checkpoint of another one is refused.
-        checkpoint_minutes: time between two checkpoints; also written at every validation.
+        checkpoint_minutes: time between two checkpoints; validations also write one, unless one was
+            written seconds ago.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Training:
         self.model, self.data, self.validation, self.settings = model, data, validation, settings
         self.seed, self.folder, self.name = seed, Path(folder), name
         self.checkpoint_seconds = 60.0 * checkpoint_minutes
+        self.pause = min(VALIDATION_PAUSE, self.checkpoint_seconds)
         backend = {"name": keras.backend.backend(), "keras": keras.__version__}
         self.identity = {
             **identity, "seed": seed, "training": dataclasses.asdict(settings), "backend": backend,
@@ -112,11 +115,12 @@ class Training:
             now = self.saved = self.drawn = time.monotonic()
             self.began = now - state.seconds
             while not self.complete:
-                for x, labels in self.data.epoch(*divmod(state.step, steps)):
-                    self._step(x, labels, progress)
+                for count, examples, loss, metric in self._steps(*divmod(state.step, steps), every):
+                    self._count(count, examples, loss, metric, progress)
                     if state.step % steps == 0 or state.step % steps % every == 0:
                         self._validate(progress)
-                        self._save()
+                        if self.complete or time.monotonic() - self.saved >= self.pause:
+                            self._save()
                         if time.monotonic() - self.drawn >= DRAW_SECONDS:
                             self.draw()
                     elif time.monotonic() - self.saved >= self.checkpoint_seconds:
@@ -149,6 +153,12 @@ class Training:
         metric = scoring.make_metric(self.kind)
         self.model.compile(optimizer=self.optimizer, loss=loss, metrics=[metric])
         self.optimizer.build(self.model.trainable_variables)
+        self.compiled = None
+        if keras.backend.backend() == "jax" and getattr(self.data, "resident", False):
+            from recipes import compiled
+
+            if compiled.worthwhile(self.data):
+                self.compiled = compiled.Steps(self.model, self.optimizer, loss, metric, self.data)
 
     def _trace(self):
         """Trace TensorFlow's graphs in an order of their own, then undo the steps.
@@ -162,22 +172,40 @@ class Training:
         for variable, value in zip(self._variables(), before, strict=True):
             variable.assign(value)
 
-    def _step(self, x, labels, progress):
-        state = self.state
+    def _steps(self, epoch, start, every):
+        """Train from batch `start` of an epoch on; yield steps, examples, loss and metric of each
+        piece, which ends no later than the next validation.
+        """
+        batches = self.data.epoch(epoch, start)
+        if not self.compiled:
+            for x, labels in batches:
+                yield 1, len(labels), *self._step(x, labels)
+            return
+        plan = batches.plan
+        while plan:
+            piece = plan[: min(every - start % every, self.compiled.most)]
+            plan, start = plan[len(piece) :], start + len(piece)
+            yield len(piece), sum(len(rows) for rows, _ in piece), *self.compiled(piece)
+
+    def _step(self, x, labels):
         if keras.backend.backend() == "torch":
             # Keras' torch dropout without a seed of its own draws from torch's global generator.
             import torch
 
-            torch.manual_seed(np.random.SeedSequence([self.seed, state.step]).generate_state(1)[0])
+            entropy = np.random.SeedSequence([self.seed, self.state.step])
+            torch.manual_seed(entropy.generate_state(1)[0])
         logs = self.model.train_on_batch(x, labels, return_dict=True)
-        loss, metric = float(logs["loss"]), float(logs[self.metric])
-        state.step += 1
+        return float(logs["loss"]), float(logs[self.metric])
+
+    def _count(self, steps, examples, loss, metric, progress):
+        state = self.state
+        state.step += steps
         if not np.isfinite(loss):
             raise self._diverged(f"loss {loss}")
-        state.loss_sum += loss * len(labels)
-        state.metric_sum += metric * len(labels)
-        state.samples += len(labels)
-        progress.step(state.step, len(labels), loss, metric)
+        state.loss_sum += loss * examples
+        state.metric_sum += metric * examples
+        state.samples += examples
+        progress.step(state.step, examples, loss, metric)
 
     def _validate(self, progress):
         state = self.state

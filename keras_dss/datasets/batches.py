@@ -108,6 +108,7 @@ class Batches(keras.utils.PyDataset):
             validation data, so that both have the same lengths.
         epoch: the current epoch.
         order: int64 array, the examples of the current epoch, batch after batch.
+        plan: the same batch by batch, with the length that each is cut to.
 
     Raises:
         ValueError: if sizes do not match or a boundary is missing for the longest sequence.
@@ -234,6 +235,12 @@ class Batches(keras.utils.PyDataset):
         return self.boundaries[np.searchsorted(self.boundaries, self.lengths[batch].max())]
 
     @property
+    def plan(self):
+        """List of pairs: the examples of a batch, int64 (B,), and the length it is cut to."""
+        lengths = self.lengths is not None
+        return [(batch, self._length(batch) if lengths else None) for batch in self._batches]
+
+    @property
     def order(self):
         return np.concatenate(self._batches) if self._batches else np.zeros(0, np.int64)
 
@@ -248,13 +255,16 @@ class Batches(keras.utils.PyDataset):
         chosen = self._batches[index]
         if self._running:
             self._taken.add(index)
-        length = None if self.lengths is None else self._length(chosen)
-        inputs = _take(self.x, chosen, length, self.time_axis)
-        inputs = _cast(inputs, self.input_dtype)
-        if self.y is None:
+        return self.gather(chosen, None if self.lengths is None else self._length(chosen))
+
+    def gather(self, chosen, length, x=None, y=None):
+        """The batch of some examples, cut to a length, of arrays in the place of `x` and `y`."""
+        x, y = (self.x, self.y) if x is None else (x, y)
+        inputs = _cast(_take(x, chosen, length, self.time_axis), self.input_dtype)
+        if y is None:
             return (inputs,)
-        labels = _take(self.y, chosen, length if self.truncates_labels else None)
-        return inputs, _cast(labels, "float32" if self.y.dtype.kind == "f" else "int32")
+        labels = _take(y, chosen, length if self.truncates_labels else None)
+        return inputs, _cast(labels, "float32" if y.dtype.kind == "f" else "int32")
 
     def on_epoch_begin(self):
         if self._announced not in (None, len(self)):

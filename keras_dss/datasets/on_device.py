@@ -1,5 +1,7 @@
 """Arrays that live where the model computes."""
 
+import copy
+
 import keras
 import numpy as np
 from keras import ops
@@ -32,13 +34,21 @@ class OnDevice:
     def __len__(self):
         return self.shape[0]
 
+    def standing_for(self, values):
+        """The same array with a compiled function's argument in the place of its values."""
+        other = copy.copy(self)
+        other.values = values
+        return other
+
     def __getitem__(self, index):
-        """Examples by an array of integers or a slice, of which slices may follow."""
+        """Examples by integers, an array or tensor, or by a slice; slices may follow."""
         chosen, *rest = index if isinstance(index, tuple) else (index,)
         if isinstance(chosen, slice):
             values = self.values[chosen]
         else:
-            values = ops.take(self.values, np.asarray(chosen, "int32"), axis=0)
+            if not keras.ops.is_tensor(chosen):
+                chosen = np.asarray(chosen, "int32")
+            values = ops.take(self.values, chosen, axis=0)
         if rest:
             values = values[(slice(None), *rest)]
         if self.view is None:

@@ -99,6 +99,52 @@ def test_lengths_change_nothing(tmp_path):
     assert_same(arrays_of(tmp_path / "whole"), arrays_of(tmp_path / "stopped"))
 
 
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="for JAX")
+@pytest.mark.parametrize("lengths", [1, 2])
+def test_compiled_loops_train_as_single_steps_do(tmp_path, monkeypatch, lengths):
+    from recipes import compiled
+
+    rng = np.random.default_rng(0)
+    x = rng.integers(1, 16, (96, 200)).astype("uint8")
+    x[np.arange(200) >= rng.choice([100, 200], (96, 1))] = 0
+    settings = TrainingSettings(epochs=2, validate_every=5)
+    runs = {}
+    for name, stops in (("single", ()), ("whole", ()), ("stopped", (3, 8, 15))):
+        monkeypatch.setattr(compiled, "worthwhile", lambda data, name=name: name != "single")
+        monkeypatch.setattr(compiled.Steps, "most", 3)
+        folder = tmp_path / name
+        while True:
+            training = make_looped_training(folder, x, settings, lengths)
+            assert (training.compiled is None) == (name == "single")
+            if training.run(Stops(training, stops)):
+                break
+        runs[name] = arrays_of(folder)
+        with open(folder / "history.csv") as file:
+            runs[f"{name} losses"] = [float(row["loss"]) for row in csv.DictReader(file)]
+    assert_same(runs["whole"], runs["stopped"])
+    np.testing.assert_allclose(runs["single losses"], runs["whole losses"], rtol=1e-5)
+    for name in runs["single"]:
+        np.testing.assert_allclose(runs["single"][name], runs["whole"][name], atol=1e-5)
+
+
+def make_looped_training(folder, x, settings, lengths):
+    keras.utils.set_random_seed(5)
+    model = keras.Sequential(
+        [
+            keras.Input((None,), dtype="int32"),
+            keras.layers.Embedding(16, 8, mask_zero=True),
+            keras.layers.Dropout(0.3),
+            keras.layers.GlobalAveragePooling1D(),
+            keras.layers.Dense(10),
+        ]
+    )
+    epochs = Epochs(x, np.arange(len(x)) % 10, 8, seed=0, resident=True, num_lengths=lengths)
+    return Training(
+        model, epochs, lambda: epochs.epoch(0), settings, seed=5, folder=folder, name="looped",
+        identity={},
+    )  # fmt: skip
+
+
 class Stops(Clock):
     """A clock that is over at given steps."""
 
