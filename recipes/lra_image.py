@@ -18,7 +18,7 @@ import dataclasses
 from recipes.settings import Child, ModelSettings, Settings, TrainingSettings
 
 _pretrain = TrainingSettings(epochs=60, batch_size=50, learning_rate=4e-3, weight_decay=0.05)
-_train = dataclasses.replace(_pretrain, epochs=2, learning_rate=1e-3)
+_train = dataclasses.replace(_pretrain, epochs=3, learning_rate=1e-3)
 
 settings = Settings(
     task="lra_image",

@@ -12,7 +12,7 @@ import dataclasses
 
 from recipes.settings import Child, ModelSettings, Settings, TrainingSettings
 
-_pretrain = TrainingSettings(epochs=15, batch_size=64, learning_rate=4e-3, weight_decay=0.05)
+_pretrain = TrainingSettings(epochs=12, batch_size=64, learning_rate=4e-3, weight_decay=0.05)
 _train = dataclasses.replace(_pretrain, epochs=1, learning_rate=1e-3)
 
 settings = Settings(
