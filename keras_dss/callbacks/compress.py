@@ -60,7 +60,8 @@ class CompressDuringTraining(keras.callbacks.Callback):
         method: one of `keras_dss.compression.METHODS`.
         calibration: unlabelled inputs of the model that measure the controllability Gramians, as in
             `keras_dss.compress_model`; the Hankel values are then those of the measured Gramian.
-        batch_size: sequences at a time while measuring, for calibration given as arrays.
+        batch_size: sequences at a time while measuring, for calibration given as arrays; by default
+            as many as pass a layer fast, at most 32.
         verbose: 1 prints a line for each reduction.
 
     Attributes:
@@ -102,7 +103,7 @@ class CompressDuringTraining(keras.callbacks.Callback):
         min_saving=0.1,
         method="balanced",
         calibration=None,
-        batch_size=32,
+        batch_size=None,
         verbose=0,
     ):
         super().__init__()

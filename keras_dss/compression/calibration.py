@@ -9,6 +9,9 @@ from keras import ops
 
 from keras_dss.ssm import GramianAccumulator
 
+LARGEST = 2**22  # numbers (B, L, H) that a layer is shown at a time: temporaries stay in the heap
+MOST = 32  # sequences at a time
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class MeasuredInputs:
@@ -43,7 +46,7 @@ def measure_inputs(model, layers, systems, calibration, batch_size):
     Args:
         model: the model. layers: dict from paths to its `DSS` layers. systems: dict from paths to
             their systems. calibration: inputs, as `compress_model` takes them.
-        batch_size: sequences at a time, for inputs given as arrays.
+        batch_size: sequences at a time, for inputs given as arrays; None for `at_once`.
 
     Returns:
         dict from paths to `MeasuredInputs`.
@@ -76,7 +79,7 @@ def measure_inputs(model, layers, systems, calibration, batch_size):
 
     seen = 0
     with _recording(layers, record):
-        for batch in _batches(calibration, batch_size):
+        for batch in _batches(calibration, batch_size or at_once(calibration, layers)):
             model(batch, training=False)
             seen += 1
     if not seen:
@@ -92,6 +95,25 @@ def measure_inputs(model, layers, systems, calibration, batch_size):
         )
         for path, found in accumulators.items()
     }
+
+
+def at_once(calibration, layers):
+    """How many of the sequences, given as arrays, pass the layers at a time: 1 to 32.
+
+    The features of so many fill at most `LARGEST` numbers; batches of larger ones take longer, as
+    their temporaries are given back to the system and asked for again.
+    """
+    first = calibration
+    if isinstance(calibration, dict):
+        first = next(iter(calibration.values()), None)
+    elif _is_arrays(calibration):
+        first = calibration[0]
+    if not _is_array(first) or len(first.shape) < 2:
+        return MOST
+    integers = "int" in keras.backend.standardize_dtype(first.dtype)
+    length = first.shape[-1 if integers or len(first.shape) == 2 else 1]
+    widest = max((layer.D.shape[-1] for layer in layers.values()), default=1)
+    return int(min(max(LARGEST // max(length * widest, 1), 1), MOST))
 
 
 def _directions(poles):

@@ -25,7 +25,7 @@ def compress_model(
     refit=None,
     seed=0,
     return_report=False,
-    batch_size=32,
+    batch_size=None,
 ):
     """A new model whose DSS layers have fewer modes; the given one stays as it is.
 
@@ -64,7 +64,8 @@ def compress_model(
             on the calibration inputs.
         seed: of `method="random"`, and of starts that are drawn.
         return_report: also return the report.
-        batch_size: sequences at a time while measuring, for calibration given as arrays.
+        batch_size: sequences at a time while measuring, for calibration given as arrays; by default
+            as many as pass a layer fast, at most 32.
 
     Returns:
         The new model; with `return_report=True` the pair of it and a `CompressionReport`.

@@ -26,7 +26,9 @@ PRESETS = {
 }
 
 
-def quantize_model(model, formats="int8", *, calibration=None, batch_size=32, return_report=False):
+def quantize_model(
+    model, formats="int8", *, calibration=None, batch_size=None, return_report=False
+):
     """A new model whose weights are numbers of 8 or 16 bits; the given one stays as it is.
 
     The new model holds the rounded numbers as floats of its own dtype: it runs, trains, saves and
@@ -47,7 +49,8 @@ def quantize_model(model, formats="int8", *, calibration=None, batch_size=32, re
             from `ROLES` to formats; what it leaves out is float32.
         calibration: unlabelled inputs of the model, as in `compress_model`: the outputs that
             matter in the rounding of W are then those of real inputs, not those of white noise.
-        batch_size: sequences at a time while measuring, for calibration given as arrays.
+        batch_size: sequences at a time while measuring, for calibration given as arrays; by default
+            as many as pass a layer fast, at most 32.
         return_report: also return the report.
 
     Returns:

@@ -162,21 +162,38 @@ def _check_gramian(gramian, system):
             f"`controllability` must have shape {(*system.shape, n, n)}. "
             f"Received: shape {gramian.shape}"
         )
-    if not np.all(np.isfinite(gramian)):
-        raise ValueError("`controllability` must be finite. Received: NaN or infinity")
-    scale = np.abs(gramian).max(axis=(-1, -2), keepdims=True)
-    if np.any(np.abs(gramian - np.swapaxes(gramian, -1, -2).conj()) > 1e-8 * scale):
-        raise ValueError("`controllability` must be Hermitian. Received: a matrix that is not")
+    gramian = gramian.reshape(-1, n, n)
     half = n // 2
-    if np.any(
-        (np.abs(gramian[..., :half, :half] - gramian[..., half:, half:].conj()) > 1e-8 * scale)
-        | (np.abs(gramian[..., :half, half:] - gramian[..., half:, :half].conj()) > 1e-8 * scale)
-    ):
+
+    def faults(part):
+        x, y = gramian[part, :half, :half], gramian[part, :half, half:]  # s s^H, s s^T
+        x_, y_ = gramian[part, half:, half:], gramian[part, half:, :half]
+        tolerance = 1e-8 * np.abs(gramian[part]).max(axis=(-1, -2), initial=0.0)[:, None, None]
+        with np.errstate(invalid="ignore"):
+            apart = {
+                "finite": np.isfinite(tolerance),
+                "Hermitian": [
+                    np.abs(x - x.mT.conj()) <= tolerance,
+                    np.abs(x_ - x_.mT.conj()) <= tolerance,
+                    np.abs(y - y_.mT.conj()) <= tolerance,
+                ],
+                "conjugate": [
+                    np.abs(x - x_.conj()) <= tolerance, np.abs(y - y_.conj()) <= tolerance
+                ],
+            }  # fmt: skip
+        return {name for name, tests in apart.items() if not all(map(np.all, tests))}
+
+    found = set().union(*map_chunks(faults, len(gramian)))
+    if "finite" in found:
+        raise ValueError("`controllability` must be finite. Received: NaN or infinity")
+    if "Hermitian" in found:
+        raise ValueError("`controllability` must be Hermitian. Received: a matrix that is not")
+    if found:
         raise ValueError(
             "`controllability` must be that of the conjugate-closed states [s, conj(s)]. "
             "Received: blocks that are not conjugate to each other"
         )
-    return gramian.reshape(-1, n, n)
+    return gramian
 
 
 def _rounding(poles, residues, order, condition):

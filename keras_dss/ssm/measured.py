@@ -125,20 +125,29 @@ class GramianAccumulator:
         """The measured Gramian so far, `(H, 2N, 2N)`; further batches may follow."""
         if self.steps == 0:
             raise ValueError("A measured Gramian needs at least one valid step. Received: none")
-        n = self.poles.shape[-1]
-        hermitian, symmetric = self._hermitian.copy(), self._symmetric.copy()
-        for start in range(0, len(self._closed), FEATURES):
-            part = self._closed[start : start + FEATURES]
-            poles = self.poles[part]
-            r = self._correlation[part]
+        features, n = self.poles.shape
+        closed = np.zeros(features, bool)
+        closed[self._closed] = True
+        gramian = np.empty((features, 2 * n, 2 * n), complex)
+
+        def work(part):
+            hermitian, symmetric = self._hermitian[part].copy(), self._symmetric[part].copy()
+            chosen = closed[part]
+            poles, r = self.poles[part][chosen], self._correlation[part][chosen]
             plus = polynomial(poles, r[:, None, :])[:, 0, :] - 0.5 * r[:, :1]  # R(a) - r(0)/2
             gap = one_minus_product(closed_poles(poles))[:, :n, :]
             column, row = plus[:, :, None], plus[:, None, :]
-            hermitian[part] = (column + row.conj() - hermitian[part]) / gap[:, :, :n]
-            symmetric[part] = (column + row - symmetric[part]) / gap[:, :, n:]
-        hermitian = 0.5 * (hermitian + np.swapaxes(hermitian, -1, -2).conj()) / self.steps
-        symmetric = 0.5 * (symmetric + np.swapaxes(symmetric, -1, -2)) / self.steps
-        return np.block([[hermitian, symmetric], [symmetric.conj(), hermitian.conj()]])
+            hermitian[chosen] = (column + row.conj() - hermitian[chosen]) / gap[:, :, :n]
+            symmetric[chosen] = (column + row - symmetric[chosen]) / gap[:, :, n:]
+            x = 0.5 * (hermitian + hermitian.mT.conj()) / self.steps
+            y = 0.5 * (symmetric + symmetric.mT) / self.steps
+            found = gramian[part]
+            found[:, :n, :n], found[:, :n, n:] = x, y
+            np.conj(x, out=found[:, n:, n:])
+            np.conj(y, out=found[:, n:, :n])
+
+        map_chunks(work, features, FEATURES)
+        return gramian
 
 
 def _check_inputs(inputs, lengths, features):

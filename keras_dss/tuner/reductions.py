@@ -13,7 +13,7 @@ class LayerReductions:
         model: a built model. calibration: arrays of its inputs, or None for exact Gramians.
         horizon, refit, seed: as `keras_dss.compress_model` takes them; a method without a horizon
             gets none.
-        batch_size: sequences at a time while inputs are measured.
+        batch_size: sequences at a time while inputs are measured; by default as many as are fast.
 
     Attributes:
         layers: dict from paths to the layers. computed: how many reductions were computed.
@@ -22,7 +22,9 @@ class LayerReductions:
         TypeError, ValueError: for a model without DSS layers, or with weights that are not finite.
     """
 
-    def __init__(self, model, calibration=None, *, horizon=None, refit=None, seed=0, batch_size=32):
+    def __init__(
+        self, model, calibration=None, *, horizon=None, refit=None, seed=0, batch_size=None
+    ):
         self.model, self.calibration, self.batch_size = model, calibration, batch_size
         self.horizon, self.refit, self.seed = horizon, refit, seed
         self.layers = find_dss_layers(model)
