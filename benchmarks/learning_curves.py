@@ -66,11 +66,15 @@ def section(recipe, models, folder):
         rows.append([
             f"`{name}`", content["version"], f"{best['epoch']:g}",
             f"{best['loss']:.4f}", f"{best['validation_loss']:.4f}",
-            f"{best[f'validation_{metric}']:.4f}", f"{content['minutes']:.0f}",
+            f"{best[f'validation_{metric}']:.4f}", _minutes(content["minutes"]),
         ])  # fmt: skip
     header = ["model", "version", "best epoch", "training loss", "validation loss"]
     header += [f"validation {metric}", "minutes"]
     return f"## {recipe}\n\n![{recipe}]({picture.name})\n\n{table(header, rows)}"
+
+
+def _minutes(minutes):
+    return f"{minutes:.0f}" if minutes >= 9.5 else f"{minutes:.1f}"
 
 
 def main(_):

@@ -4,7 +4,7 @@ Paper:    Ezoe and Sato, arXiv 2402.15993: pretrain a model with a large state s
           layers by balanced truncation, train the small models.
 Task:     Tay et al., arXiv 2011.04006
 Command:  python -m recipes.run --recipe=lra_image --stage=all --data_dir=...
-Cost:     minutes on two CPU cores, per model: in the cards of zoo/lra_image_n*
+Cost:     minutes, and the hardware, per model: in the cards of zoo/lra_image_n*
 Score:    accuracy on 10,000 test images: in the same cards
 
 The second and third block see pairs of the steps before them as one (the down-pooling of Goel et

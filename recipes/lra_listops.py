@@ -4,7 +4,7 @@ Paper:    Ezoe and Sato, arXiv 2402.15993: pretrain a model with a large state s
           layers by balanced truncation, train the small models.
 Task:     Tay et al., arXiv 2011.04006
 Command:  python -m recipes.run --recipe=lra_listops --stage=all
-Cost:     minutes on two CPU cores, per model: in the cards of zoo/lra_listops_*
+Cost:     minutes, and the hardware, per model: in the cards of zoo/lra_listops_*
 Score:    accuracy on 2,000 test expressions: in the same cards
 
 The logits are read at the first step, where the outermost operator stands and where the backward

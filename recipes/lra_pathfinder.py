@@ -4,8 +4,8 @@ Paper:    Ezoe and Sato, arXiv 2402.15993: pretrain a model with a large state s
           layers by balanced truncation, train the small models.
 Task:     Tay et al., arXiv 2011.04006
 Command:  python -m recipes.run --recipe=lra_pathfinder --stage=all
-Cost:     minutes on two CPU cores, per model: in the cards of zoo/lra_pathfinder_n*
-Score:    accuracy on 20,000 test images: in the same cards
+Cost:     4.2 minutes on an H200, beside another training
+Score:    none yet: 50.0 % of the validation images after twelve epochs, as many as by chance
 """
 
 import dataclasses
