@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_dss import compress_model
+from keras_dss.compression import calibration
 from keras_dss.compression.calibration import measure_gramians
 from keras_dss.layers import DSS
 from keras_dss.models import DSSClassifier
@@ -34,9 +35,9 @@ def layer_model(**options):
     return keras.Model(inputs, keras.layers.Dense(2)(layer(x))), layer
 
 
-def measured(model, layer, calibration, batch_size=2):
+def measured(model, layer, inputs, batch_size=2):
     system = layer.to_system()
-    return measure_gramians(model, {"a": layer}, {"a": system}, calibration, batch_size)["a"]
+    return measure_gramians(model, {"a": layer}, {"a": system}, inputs, batch_size)["a"]
 
 
 def poles_of(layer):
@@ -52,6 +53,20 @@ def test_against_a_plain_loop():
     model, layer = layer_model()
     x = make_inputs(5, 12)
     close(measured(model, layer, x), gramian(poles_of(layer), x))
+
+
+def test_by_default_batches_hold_as_many_sequences_as_are_fast(monkeypatch):
+    model, layer = layer_model()
+    x = make_inputs(5, 12)
+    monkeypatch.setattr(calibration, "LARGEST", 12 * 3 * 2)
+    assert calibration.at_once(x, {"a": layer}) == 2
+    assert calibration.at_once([x[:, :, :1], x], {"a": layer}) == 2
+    assert calibration.at_once({"x": x[:, :6]}, {"a": layer}) == 4
+    assert calibration.at_once(np.ones((5, 24), "uint8"), {"a": layer}) == 1
+    assert calibration.at_once(np.ones((5, 2, 36), "int32"), {"a": layer}) == 1
+    close(measured(model, layer, x, batch_size=None), measured(model, layer, x, batch_size=5))
+    monkeypatch.undo()
+    assert calibration.at_once(x, {"a": layer}) == calibration.MOST
 
 
 def test_right_padding():
@@ -137,8 +152,8 @@ def test_several_inputs():
     model = keras.Model([a, b], layer(keras.layers.add([a, b])))
     x, y = make_inputs(4, 7), make_inputs(4, 7, seed=1)
     expected = gramian(poles_of(layer), x + y)
-    for calibration in ([x, y], {"first": x, "second": y}, iter([[x, y]]), iter([([x, y], None)])):
-        close(measured(model, layer, calibration), expected)
+    for given in ([x, y], {"first": x, "second": y}, iter([[x, y]]), iter([([x, y], None)])):
+        close(measured(model, layer, given), expected)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
@@ -151,8 +166,8 @@ def test_what_inputs_never_excite_goes_first(bidirectional):
     x = np.sin(0.05 * steps + phases).astype("float32")
     full = numpy(model(x[3:]))
     errors = {}
-    for name, calibration in (("exact", None), ("measured", x[:3])):
-        small, report = compress_model(model, 2, calibration=calibration, return_report=True)
+    for name, given in (("exact", None), ("measured", x[:3])):
+        small, report = compress_model(model, 2, calibration=given, return_report=True)
         errors[name] = np.abs(numpy(small(x[3:])) - full).max()
         assert report.calibrated == (name == "measured")
         (row,) = report.layers
