@@ -142,8 +142,7 @@ def run(name, settings, data, ranks):
 
 def rows(runs):
     """Header and rows of the table."""
-    header = ["", "modes of the blocks", "weights", "test accuracy (%)", "validation (%)", "time"]
-    whole = runs[LARGE]["total_seconds"]
+    header = ["", "modes of the blocks", "weights", "test accuracy (%)", "validation (%)"]
     found = [
         [
             name,
@@ -151,7 +150,6 @@ def rows(runs):
             f"{r['parameters']:,}",
             f"{100 * r['accuracy']:.2f}",
             f"{100 * r['history']['val_accuracy'][-1]:.1f}",
-            f"{r['total_seconds'] / whole:.2f}",
         ]
         for name, r in runs.items()
     ]
@@ -167,8 +165,7 @@ def markdown(runs, picture):
         "|---" * len(header) + "|",
         *("| " + " | ".join(row) + " |" for row in found),
         "",
-        f"{_STEPS.value:,} steps of {BATCH} sequences, test accuracy on {_TEST.value:,} sequences; "
-        "time relative to the first run, compilation included.",
+        f"{_STEPS.value:,} steps of {BATCH} sequences, test accuracy on {_TEST.value:,} sequences.",
     ]
     return "\n".join(lines)
 
