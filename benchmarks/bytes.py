@@ -1,14 +1,16 @@
 """Accuracy against bytes: reduced states, 8- and 16-bit weights and pruned dense layers together.
 
     KERAS_DSS_DATA_DIR=... python -m benchmarks.bytes --write=docs/compression.md
-    KERAS_DSS_DATA_DIR=... python -m benchmarks.bytes --sensitivity --write=docs/compression.md
+    ... --table=pruning --write=docs/compression.md
+    ... --table=sensitivity --write=docs/compression.md
 
 Nothing is trained after anything. The first command scores a published model, its published child
 and reductions of it in every number format and at every share of pruned entries; the second
-rounds one kind of weight at a time, and compares with Keras' own `quantize("int8")`. Bytes are
-those of the packed weights: values, scales, and bitmaps where they pay. Figures go to
-benchmarks/results/ as JSON and, with `--write`, between the markers `<!-- bytes -->` or
-`<!-- bytes_sensitivity -->` of a Markdown file.
+compares ways to choose those entries; the third rounds one kind of weight at a time, and compares
+with Keras' own `quantize("int8")`. Bytes are those of the packed weights: values, scales, and
+bitmaps where they pay. Figures go to benchmarks/results/ as JSON and, with `--write`, between the
+markers `<!-- bytes -->`, `<!-- bytes_pruning -->` or `<!-- bytes_sensitivity -->` of a Markdown
+file.
 """
 
 import time
@@ -23,8 +25,10 @@ from benchmarks.documents import replace_between_markers, write_results
 _MODEL = flags.DEFINE_string("model", "smnist_n64", "Name in the zoo.")
 _CHILD = flags.DEFINE_string("child", "smnist_n16_bt", "Name in the zoo of a trained child.")
 _RANKS = flags.DEFINE_list("ranks", ["16", "8", "4"], "Modes of the reductions.")
-_SPARSITIES = flags.DEFINE_list("sparsities", ["0", "0.5", "0.75", "0.9"], "Shares of zeros.")
-_SENSITIVITY = flags.DEFINE_bool("sensitivity", False, "One kind of weight at a time.")
+_SPARSITIES = flags.DEFINE_list("sparsities", ["0", "0.25", "0.5", "0.75"], "Shares of zeros.")
+_TABLE = flags.DEFINE_enum(
+    "table", "combinations", ["combinations", "pruning", "sensitivity"], "What to measure."
+)
 _CALIBRATION = flags.DEFINE_integer("calibration", 24, "Training sequences that calibrate.")
 _LIMIT = flags.DEFINE_integer("limit", None, "Only so many test examples (for a quick look).")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Data; KERAS_DSS_DATA_DIR if unset.")
@@ -33,6 +37,12 @@ _WRITE = flags.DEFINE_string("write", None, "Markdown file that holds the table.
 
 FORMATS = ("float32", "float16", "int8")
 ROLES = ("kernel", "W", "lambda_log_neg_re", "lambda_im", "log_dt", "D", "other")
+PRUNINGS = {  # label: (scope, on calibration inputs)
+    "smallest of all kernels": ("global", False),
+    "smallest of each kernel": ("layer", False),
+    "cheapest of each kernel, measured inputs": ("layer", True),
+    "cheapest of all kernels, measured inputs": ("global", True),
+}
 CONSOLE = Console(highlight=False)
 
 
@@ -71,7 +81,7 @@ def combinations(scorer):
     for label, model in models.items():
         twin = copy_model(model)
         for sparsity in map(float, _SPARSITIES.value):
-            pruned = prune_model(model, sparsity)
+            pruned = prune_model(model, sparsity, scope="global", calibration=scorer.calibration)
             for number_format in FORMATS:
                 small, report = quantize_model(
                     pruned, number_format, calibration=scorer.calibration, return_report=True
@@ -111,6 +121,42 @@ def combinations_markdown(rows, total):
         f"{row['sparsity']:.0%} |"
         for row in best
     ]
+    return "\n".join(lines)
+
+
+def prunings(scorer):
+    """Yields a dict for every model, way to choose entries and share of zeros."""
+    from keras_dss import zoo
+    from keras_dss.compression import prune_model
+    from keras_dss.compression.copying import copy_model
+
+    for name in (_MODEL.value, _CHILD.value):
+        model = zoo.load(name)
+        twin = copy_model(model)
+        for label, (scope, measured) in PRUNINGS.items():
+            calibration = scorer.calibration if measured else None
+            for sparsity in map(float, _SPARSITIES.value):
+                small = prune_model(model, sparsity, scope=scope, calibration=calibration)
+                found = {"model": name, "zeros": label, "sparsity": sparsity}
+                yield found | scorer(twin, small.get_weights())
+
+
+def prunings_markdown(rows, total):
+    """A row for each model and way, a column for each share of zeros."""
+    shares = sorted({row["sparsity"] for row in rows})
+    lines = [
+        f"Accuracy in % on {total:,} test sequences, by the share of the entries of dense kernels "
+        "that become zero:",
+        "",
+        "| model | zeros |" + "".join(f" {share:.0%} |" for share in shares),
+        "|---|---" + "|---" * len(shares) + "|",
+    ]
+    found = {}
+    for row in rows:
+        found.setdefault((row["model"], row["zeros"]), {})[row["sparsity"]] = row
+    for (model, zeros), cells in found.items():
+        cells = " | ".join(f"{100 * cells[share]['accuracy']:.2f}" for share in shares)
+        lines.append(f"| {model} | {zeros} | {cells} |")
     return "\n".join(lines)
 
 
@@ -215,14 +261,18 @@ def main(_):
     scorer = Scorer(
         zoo.card(_MODEL.value)["task"], _DATA_DIR.value, _LIMIT.value, _CALIBRATION.value
     )
-    name = "bytes_sensitivity" if _SENSITIVITY.value else "bytes"
+    measure, markdown = {
+        "combinations": (combinations, combinations_markdown),
+        "pruning": (prunings, prunings_markdown),
+        "sensitivity": (sensitivities, sensitivities_markdown),
+    }[_TABLE.value]
+    name = "bytes" if _TABLE.value == "combinations" else f"bytes_{_TABLE.value}"
     rows, began = [], time.monotonic()
-    for row in (sensitivities if _SENSITIVITY.value else combinations)(scorer):
+    for row in measure(scorer):
         rows.append(row)
         what = "  ".join(str(value) for value in list(row.values())[:5])
         accuracy = f"{100 * row['accuracy']:.2f} %"
         CONSOLE.print(f"{time.monotonic() - began:6.0f} s  {accuracy}  {what}", soft_wrap=True)
-    markdown = sensitivities_markdown if _SENSITIVITY.value else combinations_markdown
     text = markdown(rows, len(scorer.x))
     CONSOLE.print(text, soft_wrap=True)
     content = {

@@ -77,13 +77,8 @@ def measure_inputs(model, layers, systems, calibration, batch_size):
         for accumulator in backward:
             accumulator.update(_reversed(inputs, lengths), lengths)
 
-    seen = 0
-    with _recording(layers, record):
-        for batch in _batches(calibration, batch_size or at_once(calibration, layers)):
-            model(batch, training=False)
-            seen += 1
-    if not seen:
-        raise ValueError("Calibration needs at least one sequence. Received: none")
+    with recording(layers, record):
+        run(model, calibration, batch_size or at_once(calibration, layers))
 
     def together(path, arrays):
         return np.stack(arrays) if layers[path].bidirectional else arrays[0]
@@ -127,14 +122,28 @@ def _reversed(inputs, lengths):
     return np.take_along_axis(inputs, index[..., None], axis=1)
 
 
+def run(model, calibration, batch_size):
+    """Calls the model on all calibration inputs.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    seen = 0
+    for batch in _batches(calibration, batch_size):
+        model(batch, training=False)
+        seen += 1
+    if not seen:
+        raise ValueError("Calibration needs at least one sequence. Received: none")
+
+
 @contextlib.contextmanager
-def _recording(layers, record):
+def recording(layers, record):
     """Calls `record(path, inputs, mask)` at every call of the layers, meanwhile."""
 
     def recorder(path, call):
-        def recorded(inputs, mask=None):
-            record(path, inputs, mask)
-            return call(inputs, mask=mask)
+        def recorded(inputs, **arguments):
+            record(path, inputs, arguments.get("mask"))
+            return call(inputs, **arguments)
 
         return recorded
 

@@ -1,11 +1,13 @@
-"""`prune_model`: the smallest weights of dense layers become zero, without training."""
+"""`prune_model`: weights of dense layers become zero, without training."""
 
 import numbers
 
 import numpy as np
 
 from keras_dss.compression.copying import copy_model
+from keras_dss.compression.dense_inputs import measure_dense_inputs
 from keras_dss.compression.number_formats import pack
+from keras_dss.compression.surgery import refitted, removal_costs
 from keras_dss.compression.weight_report import (
     BytesReport,
     WeightReport,
@@ -14,11 +16,17 @@ from keras_dss.compression.weight_report import (
     weight_owners,
 )
 
-SCOPES = ("global", "layer")
+SCOPES = ("layer", "global")
 
 
-def prune_model(model, sparsity, *, scope="global", return_report=False):
-    """A new model with the smallest entries of its `Dense` kernels zero; the given one stays.
+def prune_model(
+    model, sparsity, *, scope=None, calibration=None, batch_size=None, return_report=False
+):
+    """A new model with entries of its `Dense` kernels zero; the given one stays as it is.
+
+    Without calibration the smallest entries go. With it those go that the layers' outputs miss
+    least on real inputs, once the entries that stay, and the biases, make up for them as well as
+    they can (see `keras_dss.compression.surgery`).
 
     The new model is an ordinary one: training it on fills the zeros again. Followed by
     `quantize_model` the zeros stay zero, and its report counts the bytes of both.
@@ -26,8 +34,13 @@ def prune_model(model, sparsity, *, scope="global", return_report=False):
     Args:
         model: a built `keras.Model` that serialises.
         sparsity: the share of the entries to make zero, in [0, 1).
-        scope: `"global"` compares the magnitudes over all kernels, so that some lose more than
-            others; `"layer"` takes the same share of every kernel.
+        scope: `"layer"` takes the same share of every kernel; `"global"` compares them: magnitudes,
+            or with calibration the changes of outputs relative to the variance of each layer's. By
+            default `"global"` with calibration and `"layer"` without: magnitudes of different
+            layers say little about each other.
+        calibration: unlabelled inputs of the model, as in `compress_model`.
+        batch_size: sequences at a time while measuring, for calibration given as arrays; by default
+            as many as pass a layer fast, at most 32.
         return_report: also return the report.
 
     Returns:
@@ -37,17 +50,19 @@ def prune_model(model, sparsity, *, scope="global", return_report=False):
     Raises:
         TypeError: if `model` is no Keras model.
         ValueError: for another sparsity or scope, a model without `Dense` kernels of floats,
-            weights that are not finite, or a model that cannot be made from its configuration.
+            weights or inputs that are not finite, calibration inputs that do not reach a layer, or
+            a model that cannot be made from its configuration.
 
     Example:
 
     >>> import keras_dss
     >>> model = keras_dss.models.DSSClassifier(10, features=8, num_blocks=2, state_size=16)
-    >>> small, report = prune_model(model, 0.5, scope="layer", return_report=True)
+    >>> small, report = prune_model(model, 0.5, return_report=True)
     >>> [(weight.path, weight.shape, weight.zeros) for weight in report.weights[-2:-1]]
     [('logits/kernel', (8, 10), 40)]
 
-    Source: Han et al., arXiv 1506.02626, for pruning by magnitude.
+    Source: Han et al., arXiv 1506.02626, for pruning by magnitude; Frantar and Alistarh,
+    arXiv 2208.11580, for pruning on calibration inputs.
     """
     if (
         not isinstance(sparsity, numbers.Real)
@@ -55,6 +70,8 @@ def prune_model(model, sparsity, *, scope="global", return_report=False):
         or not (0.0 <= sparsity < 1.0)
     ):
         raise ValueError(f"`sparsity` must be in [0, 1). Received: sparsity={sparsity!r}")
+    if scope is None:
+        scope = "layer" if calibration is None else "global"
     if scope not in SCOPES:
         raise ValueError(f"`scope` must be one of {SCOPES}. Received: scope={scope!r}")
     new = copy_model(model)
@@ -72,11 +89,20 @@ def prune_model(model, sparsity, *, scope="global", return_report=False):
             f"Model {model.name!r} has no Dense kernel of floats to prune. Received: layers "
             f"{[layer.name for layer in model.layers]}"
         )
-    groups = [kernels] if scope == "global" else [{i: kernel} for i, kernel in kernels.items()]
-    for group in groups:
-        for i, kept in _kept(group, sparsity).items():
-            kernels[i] = kernels[i] * kept
-            new.weights[i].assign(kernels[i])
+    if calibration is None:
+        ranking = {i: np.abs(kernel) for i, kernel in kernels.items()}
+        for i, kept in _kept(ranking, sparsity, scope).items():
+            new.weights[i].assign(kernels[i] * kept)
+    else:
+        dense = {i: owners[id(model.weights[i])][0] for i in kernels}
+        moments = measure_dense_inputs(model, dense, calibration, batch_size)
+        new_owners = weight_owners(new)
+        for i, kernel in _operated(kernels, dense, moments, sparsity, scope).items():
+            layer = new_owners[id(new.weights[i])][0]
+            if layer.use_bias:
+                shift = moments[i].mean @ (kernels[i] - kernel)  # (O,)
+                layer.bias.assign(to_numpy(layer.bias) + shift)
+            new.weights[i].assign(kernel)
     rows = (
         WeightReport.stored(weight, owners[id(weight)][1], pack(to_numpy(target), "float32"))
         if is_float(weight)
@@ -87,14 +113,37 @@ def prune_model(model, sparsity, *, scope="global", return_report=False):
     return (new, report) if return_report else new
 
 
-def _kept(kernels, sparsity):
-    """Which entries stay, by the kernels' keys: all but the `round(sparsity n)` smallest."""
-    sizes = np.concatenate([np.abs(kernel).reshape(-1) for kernel in kernels.values()])
+def _operated(kernels, dense, moments, sparsity, scope):
+    """The kernels whose entries are removed in the order of what they cost the outputs."""
+    metrics = {
+        i: moments[i].covariance if layer.use_bias else moments[i].second
+        for i, layer in dense.items()
+    }
+    orders, ranking = {}, {}
+    for i, kernel in kernels.items():
+        orders[i], costs = removal_costs(kernel, metrics[i])
+        power = np.einsum("io,ij,jo->", kernel, metrics[i], kernel)
+        costs = np.maximum.accumulate(costs, axis=0)  # no entry before those it goes after
+        ranking[i] = costs / max(power, np.finfo("float32").tiny)
+    found = {}
+    for i, stays in _kept(ranking, sparsity, scope).items():
+        kept = np.zeros(stays.shape, bool)
+        np.put_along_axis(kept, orders[i], stays, axis=0)
+        found[i] = refitted(kernels[i], metrics[i], kept)
+    return found
+
+
+def _kept(ranking, sparsity, scope):
+    """Which entries stay, by the kernels' keys: all but the `round(sparsity n)` lowest."""
+    if scope == "layer":
+        return {i: _highest([values], sparsity)[0] for i, values in ranking.items()}
+    return dict(zip(ranking, _highest(list(ranking.values()), sparsity), strict=True))
+
+
+def _highest(arrays, sparsity):
+    """Where the entries are, of arrays together; the first ones go among equals."""
+    sizes = np.concatenate([values.reshape(-1) for values in arrays])
     kept = np.ones(sizes.shape, bool)
     kept[np.argsort(sizes, kind="stable")[: round(sparsity * len(sizes))]] = False
-    ends = np.cumsum([kernel.size for kernel in kernels.values()])
-    parts = np.split(kept, ends[:-1])
-    return {
-        i: part.reshape(kernel.shape)
-        for part, (i, kernel) in zip(parts, kernels.items(), strict=True)
-    }
+    parts = np.split(kept, np.cumsum([values.size for values in arrays])[:-1])
+    return [part.reshape(values.shape) for part, values in zip(parts, arrays, strict=True)]

@@ -44,9 +44,9 @@ def quantize_model(
     Args:
         model: a built `keras.Model` that serialises.
         formats: `"int8"`, `"float16"` or `"float32"`: what each kind of weight stands, found by
-            measurement (`python -m benchmarks.bytes --sensitivity`): `"int8"` leaves `lambda_im`,
-            `D` and what is no matrix at 16 bits, and `log_dt` always stays float32. Or a mapping
-            from `ROLES` to formats; what it leaves out is float32.
+            measurement (`python -m benchmarks.bytes --table=sensitivity`): `"int8"` leaves
+            `lambda_im`, `D` and what is no matrix at 16 bits, and `log_dt` always stays float32. Or
+            a mapping from `ROLES` to formats; what it leaves out is float32.
         calibration: unlabelled inputs of the model, as in `compress_model`: the outputs that
             matter in the rounding of W are then those of real inputs, not those of white noise.
         batch_size: sequences at a time while measuring, for calibration given as arrays; by default
