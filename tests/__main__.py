@@ -2,7 +2,7 @@
 
 python -m tests [pytest arguments]
 
-Two backends run side by side where there are two cores; each prints what it found when it is done.
+The backends run side by side; each prints what it found when it is done.
 """
 
 import contextlib
@@ -16,14 +16,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 BACKENDS = ("tensorflow", "jax", "torch")
-# What runs on one backend alone. Searches train many small models, each of which TensorFlow and JAX
-# trace anew; the command line's own searches run on TensorFlow.
+# What runs on one backend alone. Searches and recipes train many small models, each of which
+# TensorFlow and JAX trace anew: there a few of each kind do, and the command line's own searches.
 ONCE = {
-    "tests/ssm": "tensorflow",
-    "tests/datasets": "tensorflow",
+    "tests/ssm": "torch",
+    "tests/datasets": "torch",
     "tests/cli": "tensorflow",
-    "tests/benchmarks": "tensorflow",
+    "tests/benchmarks": "torch",
     "tests/tuner": "torch",
+    "tests/recipes/test_files.py": "torch",
+    "tests/recipes/test_published.py": "torch",
+    "tests/recipes/test_queue.py": "torch",
+    "tests/recipes/test_run.py": "torch",
+    "tests/recipes/test_settings.py": "torch",
 }
 
 # Threads of OpenMP that wait for each other in turns slow torch down a hundredfold when others run.
@@ -66,7 +71,7 @@ def run(backend, arguments):
 
 
 def main(arguments):
-    with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as workers:
+    with ThreadPoolExecutor(len(BACKENDS)) as workers:
         passed = list(workers.map(lambda backend: run(backend, arguments), BACKENDS))
     failed = [name for name, good in zip(BACKENDS, passed, strict=True) if not good]
     if failed:

@@ -1,12 +1,21 @@
 """Every model that is really published, on the running backend."""
 
+import keras
 import pytest
 
 from keras_dss import zoo
 
 
+def first_of_each_kind():
+    """A trained and a reduced model of every task."""
+    cards = {name: zoo.card(name) for name in zoo.list()}
+    return {(card["task"], card["parent"] is None): name for name, card in cards.items()}.values()
+
+
 @pytest.mark.parametrize("name", zoo.list())
 def test_published_model(name):
+    if keras.backend.backend() == "jax" and name not in first_of_each_kind():
+        pytest.skip("JAX compiles every shape anew: a trained and a reduced model of every task")
     card = zoo.card(name)
     found = zoo.verify(name)
     assert found["pin_error"] <= card["pin"]["atol"] <= 1e-2
