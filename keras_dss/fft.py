@@ -41,8 +41,17 @@ def circular_convolution(inputs, taps, size):
 
 
 def _tensorflow(inputs, taps, size):
+    """Some features after another where their spectra of one sequence are large."""
     import tensorflow as tf
 
+    features = inputs.shape[2]
+    wide = max(1, LARGEST // size) if isinstance(size, int) else features
+    if wide < features:
+        parts = [
+            _tensorflow(inputs[..., h : h + wide], taps[h : h + wide], size)
+            for h in range(0, features, wide)
+        ]
+        return tf.concat(parts, axis=2)
     size = tf.convert_to_tensor([size], "int32")
     length, lags = tf.shape(inputs)[1], tf.shape(taps)[-1]
 

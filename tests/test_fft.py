@@ -65,7 +65,7 @@ def test_gradients_are_those_of_the_linear_maps(arrays):
         np.testing.assert_allclose(np.sum(gradient * direction), expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch alone works in blocks")
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX does not work in blocks")
 @pytest.mark.parametrize("block, largest", [(64, 2**22), (1, 32), (1, 1), (2**19, 2**22)])
 def test_blocks_change_nothing(arrays, monkeypatch, block, largest):
     inputs, taps, size, upstream = arrays
