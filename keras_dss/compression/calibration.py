@@ -78,7 +78,8 @@ def measure_inputs(model, layers, systems, calibration, batch_size):
             accumulator.update(_reversed(inputs, lengths), lengths)
 
     with recording(layers, record):
-        run(model, calibration, batch_size or at_once(calibration, layers))
+        for batch in input_batches(calibration, batch_size or at_once(calibration, layers)):
+            model(batch, training=False)
 
     def together(path, arrays):
         return np.stack(arrays) if layers[path].bidirectional else arrays[0]
@@ -122,20 +123,6 @@ def _reversed(inputs, lengths):
     return np.take_along_axis(inputs, index[..., None], axis=1)
 
 
-def run(model, calibration, batch_size):
-    """Calls the model on all calibration inputs.
-
-    Raises:
-        ValueError: if there are none.
-    """
-    seen = 0
-    for batch in _batches(calibration, batch_size):
-        model(batch, training=False)
-        seen += 1
-    if not seen:
-        raise ValueError("Calibration needs at least one sequence. Received: none")
-
-
 @contextlib.contextmanager
 def recording(layers, record):
     """Calls `record(path, inputs, mask)` at every call of the layers, meanwhile."""
@@ -156,8 +143,21 @@ def recording(layers, record):
             layer.__dict__.pop("call", None)
 
 
+def input_batches(calibration, batch_size):
+    """Batches of model inputs from arrays or from a data set of batches.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    seen = 0
+    for batch in _batches(calibration, batch_size):
+        seen += 1
+        yield batch
+    if not seen:
+        raise ValueError("Calibration needs at least one sequence. Received: none")
+
+
 def _batches(calibration, batch_size):
-    """Batches of model inputs from arrays or from a data set of batches."""
     if isinstance(calibration, keras.utils.PyDataset):
         for i in range(len(calibration)):
             yield _inputs(calibration[i])

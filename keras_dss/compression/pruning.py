@@ -4,9 +4,11 @@ import numbers
 
 import numpy as np
 
+from keras_dss.compression.calibration import at_once, input_batches
 from keras_dss.compression.copying import copy_model
-from keras_dss.compression.dense_inputs import measure_dense_inputs
+from keras_dss.compression.dense_inputs import Moments, dense_inputs
 from keras_dss.compression.number_formats import pack
+from keras_dss.compression.rebuild import find_dss_layers
 from keras_dss.compression.surgery import refitted, removal_costs
 from keras_dss.compression.weight_report import (
     BytesReport,
@@ -26,7 +28,7 @@ def prune_model(
 
     Without calibration the smallest entries go. With it those go that the layers' outputs miss
     least on real inputs, once the entries that stay, and the biases, make up for them as well as
-    they can (see `keras_dss.compression.surgery`).
+    they can, also for what layers before have lost (see `keras_dss.compression.surgery`).
 
     The new model is an ordinary one: training it on fills the zeros again. Followed by
     `quantize_model` the zeros stay zero, and its report counts the bytes of both.
@@ -94,15 +96,7 @@ def prune_model(
         for i, kept in _kept(ranking, sparsity, scope).items():
             new.weights[i].assign(kernels[i] * kept)
     else:
-        dense = {i: owners[id(model.weights[i])][0] for i in kernels}
-        moments = measure_dense_inputs(model, dense, calibration, batch_size)
-        new_owners = weight_owners(new)
-        for i, kernel in _operated(kernels, dense, moments, sparsity, scope).items():
-            layer = new_owners[id(new.weights[i])][0]
-            if layer.use_bias:
-                shift = moments[i].mean @ (kernels[i] - kernel)  # (O,)
-                layer.bias.assign(to_numpy(layer.bias) + shift)
-            new.weights[i].assign(kernel)
+        _operate(model, new, kernels, sparsity, scope, calibration, batch_size)
     rows = (
         WeightReport.stored(weight, owners[id(weight)][1], pack(to_numpy(target), "float32"))
         if is_float(weight)
@@ -113,24 +107,44 @@ def prune_model(
     return (new, report) if return_report else new
 
 
-def _operated(kernels, dense, moments, sparsity, scope):
-    """The kernels whose entries are removed in the order of what they cost the outputs."""
-    metrics = {
-        i: moments[i].covariance if layer.use_bias else moments[i].second
-        for i, layer in dense.items()
-    }
+def _operate(model, new, kernels, sparsity, scope, calibration, batch_size):
+    """Removes entries in the order of what they cost the outputs, layer after layer."""
+    dense, new_dense = (_layers(m, kernels) for m in (model, new))
+    at_a_time = batch_size or at_once(calibration, find_dss_layers(model))
+    batches = list(input_batches(calibration, at_a_time))
+    moments = {i: Moments(len(kernels[i]), layer.use_bias) for i, layer in dense.items()}
+    for batch in batches:
+        called = dense_inputs(model, dense, batch)
+        for i, vectors in called.items():
+            moments[i].add(vectors)
     orders, ranking = {}, {}
     for i, kernel in kernels.items():
-        orders[i], costs = removal_costs(kernel, metrics[i])
-        power = np.einsum("io,ij,jo->", kernel, metrics[i], kernel)
+        metric = moments[i].matrix
+        orders[i], costs = removal_costs(kernel, metric)
         costs = np.maximum.accumulate(costs, axis=0)  # no entry before those it goes after
+        power = np.einsum("io,ij,jo->", kernel, metric, kernel)
         ranking[i] = costs / max(power, np.finfo("float32").tiny)
-    found = {}
-    for i, stays in _kept(ranking, sparsity, scope).items():
-        kept = np.zeros(stays.shape, bool)
-        np.put_along_axis(kept, orders[i], stays, axis=0)
-        found[i] = refitted(kernels[i], metrics[i], kept)
-    return found
+    stays = _kept(ranking, sparsity, scope)
+    for i in called:
+        kept = np.zeros(stays[i].shape, bool)
+        np.put_along_axis(kept, orders[i], stays[i], axis=0)
+        size, layer = len(kept), dense[i]
+        both = Moments(2 * size, layer.use_bias)
+        for batch in batches:
+            z = dense_inputs(new, {i: new_dense[i]}, batch)[i]
+            both.add(np.concatenate([z, dense_inputs(model, {i: layer}, batch)[i]], axis=1))
+        metric, cross = both.matrix[:size, :size], both.matrix[:size, size:]
+        kernel = refitted(kernels[i], metric, kept, cross)
+        new.weights[i].assign(kernel)
+        if layer.use_bias:  # the mean output stays
+            shift = both.mean[size:] @ kernels[i] - both.mean[:size] @ kernel  # (O,)
+            new_dense[i].bias.assign(to_numpy(layer.bias) + shift)
+
+
+def _layers(model, indices):
+    """The layers of weights, by the weights' indices in the model."""
+    owners = weight_owners(model)
+    return {i: owners[id(model.weights[i])][0] for i in indices}
 
 
 def _kept(ranking, sparsity, scope):

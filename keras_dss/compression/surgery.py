@@ -10,6 +10,9 @@ the inverse, and so does each one after it, in the inverse without the rows and 
     cost_q = w_q^2 / (C^-1)_qq,   w <- w - w_q / (C^-1)_qq C^-1 e_q,
     C^-1 <- C^-1 - C^-1 e_q e_q^T C^-1 / (C^-1)_qq
 
+What is left is fitted once more when the layers before it have lost theirs, so that inputs z come
+in the place of x: E (z^T w' - x^T w)^2 is least where (E z z^T) w' = (E z x^T) w on what is kept.
+
 Source: Hassibi and Stork (1993), optimal brain surgeon; Frantar and Alistarh, arXiv 2208.11580, for
 doing so row by row and comparing the costs of the rows afterwards.
 """
@@ -59,17 +62,19 @@ def _remove_all(kernel, inverse):
     return order, costs
 
 
-def refitted(kernel, metric, kept):
-    """The kernel with the least E dy^2 whose entries are zero but for those kept.
+def refitted(kernel, metric, kept, cross=None):
+    """The kernel whose outputs are nearest to the given one's, zero but where entries are kept.
 
     Args:
-        kernel: (I, O). metric: (I, I). kept: bool (I, O).
+        kernel: (I, O). metric: (I, I), of the inputs z that the new kernel gets. kept: bool (I, O).
+        cross: (I, I), E z x^T with the inputs x of the given kernel; None if they are the same.
 
     Returns:
         float64 (I, O).
     """
+    least = _damping(metric)
+    wanted = (metric if cross is None else cross) @ kernel + least * kernel  # (I, O)
     metric = damped(metric)
-    wanted = metric @ kernel  # (I, O)
     found = np.zeros(kernel.shape)
     for unit in range(kernel.shape[1]):
         index = np.flatnonzero(kept[:, unit])
@@ -79,5 +84,8 @@ def refitted(kernel, metric, kept):
 
 def damped(metric):
     """A metric that can be inverted, hardly changed otherwise."""
-    least = DAMPING * max(np.trace(metric) / len(metric), np.finfo("float32").tiny)
-    return metric + least * np.eye(len(metric))
+    return metric + _damping(metric) * np.eye(len(metric))
+
+
+def _damping(metric):
+    return DAMPING * max(np.trace(metric) / len(metric), np.finfo("float32").tiny)
