@@ -55,3 +55,35 @@ def classifier(lengths, features, states, num_blocks):
         10, features=features, num_blocks=num_blocks, state_size=states
     )
     return {str(length): forward(model, sequences(model, 1, length), JIT) for length in lengths}
+
+
+def transforms(lengths, features):
+    """The library's own real FFT of 2L points and back, of one sequence of each length."""
+    generator = np.random.default_rng(0)
+    there_and_back = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[BACKEND]()
+    return {
+        str(length): there_and_back(
+            keras.ops.convert_to_tensor(generator.normal(size=(features, 2 * length)).astype("f4"))
+        )
+        for length in lengths
+    }
+
+
+def _tensorflow():
+    import tensorflow as tf
+
+    call = tf.function(lambda x: tf.signal.irfft(tf.signal.rfft(x)), reduce_retracing=True)
+    return lambda x: lambda: call(x)[0, 0].numpy()
+
+
+def _jax():
+    import jax
+
+    call = jax.jit(lambda x: jax.numpy.fft.irfft(jax.numpy.fft.rfft(x)))
+    return lambda x: lambda: jax.block_until_ready(call(x))
+
+
+def _torch():
+    import torch
+
+    return lambda x: lambda: torch.fft.irfft(torch.fft.rfft(x))[0, 0].item()

@@ -45,13 +45,20 @@ def child(backends, sizes, pairs, settings):
 
 
 def lengths(backends, chosen, settings):
-    """Seconds at each length, c(L) = seconds / (L log2 L), and memory of the longest."""
+    """Seconds at each length, c(L) = seconds / (L log2 L), and memory of the longest.
+
+    `transforms` are the costs of the library's FFTs alone, of as many features.
+    """
     rows = []
     for backend in backends:
         times = compared(backend, "models_side:classifier", MODEL | {"lengths": chosen}, settings)
         row = {"backend": backend, "times": times}
         if "error" not in times:
             row |= {"costs": costs(times)}
+        arguments = {"lengths": chosen, "features": MODEL["features"]}
+        found = compared(backend, "models_side:transforms", arguments, settings)
+        if "error" not in found:
+            row |= {"transforms": costs(found)}
         rows.append(row | {"memory": longest_memory(backend, chosen[-1])})
     return {"model": MODEL, "lengths": list(chosen), "entries": rows}
 

@@ -140,7 +140,8 @@ in one process, in turns; medians (and minima).
 
 def lengths(row):
     model = row["model"]
-    header = ["backend", *(f"{length:,}" for length in row["lengths"]), "growth", "peak, MiB"]
+    header = ["backend", *(f"{length:,}" for length in row["lengths"])]
+    header += ["growth", "growth of FFTs", "peak, MiB"]
     lines = []
     for entry in row["entries"]:
         times, costs = entry["times"], entry.get("costs", {})
@@ -149,17 +150,18 @@ def lengths(row):
             seconds = times.get(length, {}).get("median")
             cost = f" ({costs[length]:.1f})" if length in costs else ""
             cells.append(f"{1e3 * seconds:.4g}{cost}" if seconds else "")
-        growth = f"{own.growth(costs):.2f}" if costs else ""
+        growth = [f"{own.growth(c):.2f}" if c else "" for c in (costs, entry.get("transforms"))]
         memory = entry["memory"]
         peak = f"{memory['peak'] / MIB:,.0f}" if "peak" in memory else memory["error"]
-        lines.append([entry["backend"], *cells, growth, peak])
+        lines.append([entry["backend"], *cells, *growth, peak])
     return f"""## Cost against length
 
 Inference of `DSSClassifier` with {model["num_blocks"]} blocks, H = {model["features"]},
 N = {model["states"]}, on one sequence of L steps: milliseconds, and in brackets nanoseconds /
 (L log2 L). Growth is the largest ratio of one of these to that of a shorter length; 1 where the
-cost never grows faster than L log L. Peak is all of the resident memory of a process of its
-own that runs the longest, library and compilation included.
+cost never grows faster than L log L. That of FFTs is the same for the library's own real FFT of 2L
+points and back, of H features, with nothing else: they leave the processor's cache. Peak is all of
+the resident memory of a process of its own that runs the longest, library and compilation included.
 
 {heading(row)}
 

@@ -11,7 +11,11 @@ from keras_dss.layers.parameters import DSSParameters, one_of, parameters_from_s
 
 CONVOLUTIONS = ("auto", "fft", "matmul")
 # Most modes of all directions with which products of matrices are faster, by least length.
-FEW_MODES = {256: 8, 8192: 16}
+FEW_MODES = {
+    "tensorflow": {256: 8, 8192: 16},
+    "jax": {256: 8, 8192: 16},
+    "torch": {4096: 8, 8192: 16},  # whose FFTs stay in the cache
+}
 
 
 @keras.saving.register_keras_serializable(package="keras_dss")
@@ -45,7 +49,8 @@ class DSS(DSSParameters):
         rate: sampling interval of the inputs in units of the one that dt was learned for.
         convolution: `"fft"`, `"matmul"` (not for softmax, nor for an unknown length), or `"auto"`:
             products of matrices where they were measured to be faster, on processors with few
-            modes (8, or 16 from 8,192 steps on, in both directions together) and a known length.
+            modes in both directions together and a known length: 8 from 256 steps on (4,096 with
+            torch), 16 from 8,192.
         dt_min, dt_max: bounds of the initial steps, log-uniform.
         lambda_re_initializer, lambda_im_initializer, log_dt_initializer, w_initializer,
             d_initializer: initial parameters; Skew-HiPPO, log-uniform and N(0, 1) by default.
@@ -115,7 +120,8 @@ class DSS(DSSParameters):
         if self.convolution != "auto" or self.parameterization == "softmax" or length is None:
             return self.convolution == "matmul"
         modes = (1 + self.bidirectional) * self.num_modes
-        most = max((few for least, few in FEW_MODES.items() if length >= least), default=0)
+        limits = FEW_MODES[keras.backend.backend()]
+        most = max((few for least, few in limits.items() if length >= least), default=0)
         return modes <= most and on_cpu(inputs)
 
     def _by_ffts(self, u, length):
