@@ -20,6 +20,7 @@ import numpy as np
 from absl import app, flags
 from rich.console import Console
 
+from benchmarks.data_tables.tables import table
 from benchmarks.documents import replace_between_markers, write_results
 
 _MODEL = flags.DEFINE_string("model", "smnist_n64", "Name in the zoo.")
@@ -143,21 +144,18 @@ def prunings(scorer):
 
 def prunings_markdown(rows, total):
     """A row for each model and way, a column for each share of zeros."""
-    shares = sorted({row["sparsity"] for row in rows})
-    lines = [
-        f"Accuracy in % on {total:,} test sequences, by the share of the entries of dense kernels "
-        "that become zero:",
-        "",
-        "| model | zeros |" + "".join(f" {share:.0%} |" for share in shares),
-        "|---|---" + "|---" * len(shares) + "|",
-    ]
+    shares = list(dict.fromkeys(row["sparsity"] for row in rows))
     found = {}
     for row in rows:
-        found.setdefault((row["model"], row["zeros"]), {})[row["sparsity"]] = row
-    for (model, zeros), cells in found.items():
-        cells = " | ".join(f"{100 * cells[share]['accuracy']:.2f}" for share in shares)
-        lines.append(f"| {model} | {zeros} | {cells} |")
-    return "\n".join(lines)
+        found.setdefault((row["model"], row["zeros"]), []).append(f"{100 * row['accuracy']:.2f}")
+    return (
+        f"Accuracy in % on {total:,} test sequences, by the share of the entries of dense kernels "
+        "that become zero:\n\n"
+        + table(
+            ["model", "zeros", *(f"{share:.0%}" for share in shares)],
+            [[*key, *cells] for key, cells in found.items()],
+        )
+    )
 
 
 def front(rows):

@@ -62,18 +62,18 @@ def _remove_all(kernel, inverse):
     return order, costs
 
 
-def refitted(kernel, metric, kept, cross=None):
+def refitted(kernel, metric, kept, cross):
     """The kernel whose outputs are nearest to the given one's, zero but where entries are kept.
 
     Args:
         kernel: (I, O). metric: (I, I), of the inputs z that the new kernel gets. kept: bool (I, O).
-        cross: (I, I), E z x^T with the inputs x of the given kernel; None if they are the same.
+        cross: (I, I), E z x^T with the inputs x of the given kernel.
 
     Returns:
         float64 (I, O).
     """
     least = _damping(metric)
-    wanted = (metric if cross is None else cross) @ kernel + least * kernel  # (I, O)
+    wanted = cross @ kernel + least * kernel  # (I, O)
     metric = damped(metric)
     found = np.zeros(kernel.shape)
     for unit in range(kernel.shape[1]):

@@ -53,7 +53,7 @@ def test_a_removal_costs_what_the_others_cannot_make_up_for():
     for t in range(1, 6):
         kept = np.ones(kernel.shape, bool)
         np.put_along_axis(kept, order[:t], False, axis=0)
-        new = refitted(kernel, metric, kept)
+        new = refitted(kernel, metric, kept, metric)
         assert np.all((new != 0.0) == kept)
         best = np.stack(
             [
@@ -67,7 +67,7 @@ def test_a_removal_costs_what_the_others_cannot_make_up_for():
     first = []
     for q in range(6):
         kept = np.arange(6)[:, None] != q
-        new = refitted(kernel, metric, kept & np.ones(kernel.shape, bool))
+        new = refitted(kernel, metric, np.repeat(kept, 3, axis=1), metric)
         first.append(error(new - kernel, x))
     np.testing.assert_array_equal(order[0], np.argmin(first, axis=0))
 

@@ -5,18 +5,16 @@ import pytest
 
 from keras_dss import zoo
 
-
-def first_of_each_kind():
-    """A trained and a reduced model of every task."""
-    cards = {name: zoo.card(name) for name in zoo.list()}
-    return {(card["task"], card["parent"] is None): name for name, card in cards.items()}.values()
+CARDS = {name: zoo.card(name) for name in zoo.list()}
+# A trained and a reduced model of every task.
+KINDS = {(card["task"], card["parent"] is None): name for name, card in CARDS.items()}
 
 
-@pytest.mark.parametrize("name", zoo.list())
+@pytest.mark.parametrize("name", CARDS)
 def test_published_model(name):
-    if keras.backend.backend() == "jax" and name not in first_of_each_kind():
+    if keras.backend.backend() == "jax" and name not in KINDS.values():
         pytest.skip("JAX compiles every shape anew: a trained and a reduced model of every task")
-    card = zoo.card(name)
+    card = CARDS[name]
     found = zoo.verify(name)
     assert found["pin_error"] <= card["pin"]["atol"] <= 1e-2
     assert card["parent"] is None or card["parent"] in zoo.list()
