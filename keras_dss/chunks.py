@@ -16,10 +16,10 @@ the other way around),
 import keras
 from keras import ops
 
+from keras_dss import tiles
 from keras_dss.gradients import with_gradient
 
 GROUP = 8  # chunks of which TensorFlow unrolls the recurrence
-TILE = 512  # steps that torch transposes at a time
 
 
 def chunk_products(inputs, toeplitz, write, read, decay):
@@ -91,7 +91,7 @@ def _rows(sequences, size):
         if torch.is_grad_enabled():
             rows = torch.cat([sequences.permute(2, 0, 1), rows[:, :, length:]], dim=2)
         else:
-            _copy(sequences.permute(2, 0, 1), rows)
+            tiles.to_rows(sequences, rows.transpose(0, 1))
         return rows.view(features, -1, size)
     rows = ops.transpose(sequences, (2, 0, 1))  # (H, B, L)
     if padding:
@@ -105,18 +105,9 @@ def _sequences(rows, length):
     rows = ops.reshape(rows, (features, -1, -(-length // size) * size))[:, :, :length]
     if keras.backend.backend() == "torch" and not rows.requires_grad:
         sequences = rows.new_empty((rows.shape[1], length, features))
-        _copy(rows, sequences.permute(2, 0, 1))
+        tiles.to_sequences(rows.transpose(0, 1), sequences)
         return sequences
     return ops.transpose(rows, (1, 2, 0))
-
-
-def _copy(source, target):
-    """Transposes (H, B, L), of which one has L last in memory and the other H, in tiles."""
-    length = source.shape[2]
-    for b in range(source.shape[1]):
-        for start in range(0, length, TILE):
-            part = slice(start, min(start + TILE, length))
-            target[:, b, part] = source[:, b, part]
 
 
 def _states(driven, decay, shape, reverse):

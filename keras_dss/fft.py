@@ -13,11 +13,12 @@ import functools
 import keras
 from keras import ops
 
+from keras_dss import tiles
 from keras_dss.gradients import with_gradient
 
-BLOCK = 2**19  # numbers in a block of sequences, which stays in the cache
-LARGEST = 2**22  # numbers in a block that is a part of one sequence
-TILE = 512  # steps transposed at a time, by threads that share a tile
+LARGEST = 2**22  # numbers of one sequence that TensorFlow transforms at a time
+BLOCK = 2**19  # numbers of several sequences that torch does, in the cache
+WIDE = 2**21  # numbers of some features of one sequence
 
 
 def circular_convolution(inputs, taps, size):
@@ -112,17 +113,10 @@ def _torch():
         batch, _, features = inputs.shape
         on_cpu = inputs.device.type == "cpu"
         deep = max(1, BLOCK // (features * size)) if on_cpu else batch
-        wide = min(features, max(1, LARGEST // size)) if on_cpu else features
+        wide = max(4, WIDE // size) if on_cpu else features
         for b in range(0, batch, deep):
             for h in range(0, features, wide):
                 yield slice(b, b + deep), slice(h, h + wide)
-
-    def transpose(source, target):
-        """Copies (b, l, h) to the beginning of (b, h, ...)."""
-        tile = TILE if torch.get_num_threads() > 1 else max(1, TILE // 4)
-        for start in range(0, source.shape[1], tile):
-            piece = source[:, start : start + tile].transpose(1, 2)
-            target[:, :, start : start + piece.shape[2]] = piece
 
     class Workspace:
         """Rows of `size` numbers that end in zeros, for the blocks one after another."""
@@ -134,14 +128,14 @@ def _torch():
             """(b, L, h) -> (b, h, size/2 + 1)."""
             shape = block.shape[0], block.shape[2], self.size
             if self.rows is None or self.rows.shape != shape:
-                self.rows = self.inputs.new_zeros(shape)
-            transpose(block, self.rows)
+                self.rows = self.inputs.new_empty(shape)
+                self.rows[..., block.shape[1] :] = 0.0
+            tiles.to_rows(block, self.rows)
             return torch.fft.rfft(self.rows)
 
     def inverse(spectrum, size, target):
         """The first L steps of the inverse of (b, h, size/2 + 1), to (b, L, h)."""
-        y = torch.fft.irfft(spectrum, size)[..., : target.shape[1]]
-        transpose(y.transpose(1, 2), target.transpose(1, 2))
+        tiles.to_sequences(torch.fft.irfft(spectrum, size), target)
 
     class Convolution(torch.autograd.Function):
         @staticmethod
@@ -163,12 +157,15 @@ def _torch():
                 y = differentiable(inputs, taps, size)
                 return *torch.autograd.grad(y, (inputs, taps), upstream, create_graph=True), None
             k = torch.fft.rfft(taps, size).conj().resolve_conj()
-            total = torch.zeros_like(k)
+            total = torch.empty_like(k) if len(inputs) else torch.zeros_like(k)
             workspace, du = Workspace(inputs, size), torch.empty_like(inputs)
             for b, h in blocks(inputs, size):
                 u, v = workspace.spectrum(inputs[b, :, h]), workspace.spectrum(upstream[b, :, h])
-                for row, other in zip(u.conj_physical_(), v, strict=True):
-                    total[h].addcmul_(row, other)
+                u.conj_physical_()
+                if b.start == 0:
+                    torch.mul(u[0], v[0], out=total[h])
+                for i in range(b.start == 0, len(u)):
+                    total[h].addcmul_(u[i], v[i])
                 inverse(v.mul_(k[h]), size, du[b, :, h])
             return du, torch.fft.irfft(total, size)[..., : taps.shape[-1]], None
 

@@ -66,15 +66,23 @@ def test_gradients_are_those_of_the_linear_maps(arrays):
 
 
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX does not work in blocks")
-@pytest.mark.parametrize("block, largest", [(64, 2**22), (1, 32), (1, 1), (2**19, 2**22)])
-def test_blocks_change_nothing(arrays, monkeypatch, block, largest):
+@pytest.mark.parametrize("block, wide", [(64, 2**22), (1, 32), (1, 1), (2**19, 2**22)])
+def test_blocks_change_nothing(arrays, monkeypatch, block, wide):
     inputs, taps, size, upstream = arrays
     monkeypatch.setattr(fft, "BLOCK", block)
-    monkeypatch.setattr(fft, "LARGEST", largest)
-    monkeypatch.setattr(fft, "TILE", 3)
+    monkeypatch.setattr(fft, "WIDE", wide)
+    monkeypatch.setattr(fft, "LARGEST", wide)
     result = ops.convert_to_numpy(circular_convolution(*map(ops.array, (inputs, taps)), size))
     np.testing.assert_allclose(result, reference(inputs, taps, size), atol=1e-5)
     test_gradients_are_those_of_the_linear_maps(arrays)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="which adds up block by block")
+def test_no_sequences_have_no_gradient():
+    inputs, taps = np.zeros((0, 6, 2), "float32"), np.ones((2, 6), "float32")
+    du, dk = gradients(inputs, taps, 12, inputs)
+    assert du.shape == inputs.shape
+    np.testing.assert_array_equal(dk, np.zeros_like(taps))
 
 
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="checked by torch itself")

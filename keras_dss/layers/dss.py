@@ -14,7 +14,7 @@ CONVOLUTIONS = ("auto", "fft", "matmul")
 FEW_MODES = {
     "tensorflow": {256: 8, 8192: 16},
     "jax": {256: 8, 8192: 16},
-    "torch": {4096: 8, 8192: 16},  # whose FFTs stay in the cache
+    "torch": {4096: 8, 16384: 16},  # whose FFTs stay in the cache
 }
 
 
@@ -50,7 +50,7 @@ class DSS(DSSParameters):
         convolution: `"fft"`, `"matmul"` (not for softmax, nor for an unknown length), or `"auto"`:
             products of matrices where they were measured to be faster, on processors with few
             modes in both directions together and a known length: 8 from 256 steps on (4,096 with
-            torch), 16 from 8,192.
+            torch), 16 from 8,192 (16,384 with torch).
         dt_min, dt_max: bounds of the initial steps, log-uniform.
         lambda_re_initializer, lambda_im_initializer, log_dt_initializer, w_initializer,
             d_initializer: initial parameters; Skew-HiPPO, log-uniform and N(0, 1) by default.
