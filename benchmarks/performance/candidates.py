@@ -1,6 +1,6 @@
 """Who is measured: ours on each backend and setting, and what one would pick instead."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -8,8 +8,9 @@ class Candidate:
     """One library in one setting.
 
     `side` is the module that builds it, `options` the arguments of its `block`. `group` is `ours`,
-    `state_space` (PyTorch packages of state space layers) or `other` (recurrent nets, attention).
-    Beyond `longest` steps it is left out, to keep the run short.
+    `state_space` (PyTorch packages of state space layers), `other` (recurrent nets, attention) or
+    `kept` (one of the others under other conditions, compared with nobody). Beyond `longest` steps
+    it is left out, to keep the run short. `environment` is added to that of its process.
     """
 
     name: str
@@ -19,6 +20,7 @@ class Candidate:
     backend: str | None = None
     note: str = ""
     longest: int | None = None
+    environment: dict = field(default_factory=dict)
 
     @property
     def compiled(self):
@@ -44,6 +46,12 @@ def _keras(name, kind, longest=None):
     )
 
 
+def _kept(candidate):
+    name = f"{candidate.name}, memory kept"
+    return replace(candidate, name=name, group="kept", environment=KEPT)
+
+
+KEPT = {"MALLOC_TRIM_THRESHOLD_": "8000000000", "MALLOC_MMAP_MAX_": "0"}  # bytes, mappings
 GSS = "gated-state-spaces-pytorch"
 OWN_BLOCK = "its own gated block, expansion factor 1"
 SHARED = "one system of N states for all features"
@@ -65,4 +73,6 @@ CANDIDATES = (
     _torch("torch LSTM", "other", "lstm"),
     _torch("torch GRU", "other", "gru"),
     _torch("torch fused attention", "other", "attention"),
+    _kept(_ours("torch")),
+    _kept(_torch("s5-pytorch S5", "state_space", "s5", SHARED)),
 )

@@ -46,7 +46,9 @@ def measure_size(size, candidates, console, limit, **settings):
             console.print(f"  {name}: first step {answer['times'][0]:.1f} s", highlight=False)
 
     with contextlib.ExitStack() as stack:
-        workers = {c.name: stack.enter_context(Worker(c.backend, limit)) for c in candidates}
+        workers = {
+            c.name: stack.enter_context(Worker(c.backend, limit, c.environment)) for c in candidates
+        }
         loads = {
             c.name: {"load": f"{c.side}:block", "arguments": c.options | {"size": size.as_dict()}}
             for c in candidates

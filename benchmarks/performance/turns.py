@@ -32,10 +32,12 @@ class Worker:
     Args:
         backend: KERAS_BACKEND of the process, or None.
         limit: bytes of private memory, `memory_limit()` by default.
+        environment: added to that of this process.
     """
 
-    def __init__(self, backend=None, limit=None):
-        environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3", PYTHONWARNINGS="ignore")
+    def __init__(self, backend=None, limit=None, environment=()):
+        environment = os.environ | dict(environment)
+        environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
         environment["BENCHMARK_MEMORY_LIMIT"] = str(limit or memory_limit())
         if backend is not None:
             environment["KERAS_BACKEND"] = backend

@@ -100,6 +100,7 @@ def peers():
         candidate("keras_dss, jax", "ours", 0.1, 2**20),
         candidate("peer, eager", "state_space", 0.25, 3 * 2**20),
         candidate("other", "other", 0.05, 2**19),
+        candidate("keras_dss, jax, memory kept", "kept", 0.01, 2**10),  # compared with nobody
         {"name": "failed", "group": "state_space", "error": "MemoryError: too large"},
     ]
     return {"sizes": [{"size": size, "memory_limit": 2**33, "candidates": candidates}]}
@@ -126,7 +127,7 @@ def test_the_page_has_verdicts_losses_and_errors(tmp_path):
     ]
     assert targets.verdicts(rows)[2][-2:] == ["3.00 GB", "**no**"]
     text = page.page(rows)
-    assert "ahead of our best, keras_dss, jax: other (2.00)" in text
+    assert "ahead of our best, keras_dss, jax: other (2.00)\n" in text
     assert "| failed | MemoryError: too large |" in text
     assert "| 28.0 | 1.0 (4 %) | 2.0 (7 %) |" in text
     assert "kernel alone, which takes 7 to 7 %" in text.replace("\n", " ")
