@@ -7,6 +7,7 @@ import importlib
 
 from keras_dss import initializers, layers, models, optimizers, regularizers, ssm
 from keras_dss.compression import compress_model
+from keras_dss.memory import keep_freed_memory
 from keras_dss.version import __version__
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "compress_model",
     "datasets",
     "initializers",
+    "keep_freed_memory",
     "layers",
     "models",
     "ops",

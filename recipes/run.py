@@ -65,6 +65,9 @@ def train(settings, models):
         for variable, name in (("KERAS_DSS_ZOO_DIR", "zoo"), ("KERAS_DSS_CACHE_DIR", "cache")):
             os.environ.setdefault(variable, str((folder / name).absolute()))
 
+    from keras_dss import keep_freed_memory
+
+    keep_freed_memory()
     from recipes.files import CheckpointError, FolderInUse
     from recipes.stages import StageError, Stages  # only now is a backend loaded
     from recipes.training import TrainingDiverged

@@ -51,7 +51,11 @@ def _kept(candidate):
     return replace(candidate, name=name, group="kept", environment=KEPT)
 
 
-KEPT = {"MALLOC_TRIM_THRESHOLD_": "8000000000", "MALLOC_MMAP_MAX_": "0"}  # bytes, mappings
+KEPT = {  # what `keras_dss.keep_freed_memory()` does
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "8000000000",
+}
 GSS = "gated-state-spaces-pytorch"
 OWN_BLOCK = "its own gated block, expansion factor 1"
 SHARED = "one system of N states for all features"
@@ -73,6 +77,8 @@ CANDIDATES = (
     _torch("torch LSTM", "other", "lstm"),
     _torch("torch GRU", "other", "gru"),
     _torch("torch fused attention", "other", "attention"),
+    _kept(_ours("tensorflow")),
+    _kept(_ours("jax")),
     _kept(_ours("torch")),
     _kept(_torch("s5-pytorch S5", "state_space", "s5", SHARED)),
 )

@@ -42,8 +42,8 @@ mixer; GSS and Mamba are their own gated blocks with expansion factor 1. S5 has 
 states for all features where DSS has one for each, so that its work is smaller; Mamba's N states
 are real. GSS and the recurrent layers of Keras run at 1,024 steps and fewer, Mamba and ours
 compiled by torch (minutes for its first step) at 784, to keep the whole run short. Where memory is
-kept, MALLOC_TRIM_THRESHOLD_ and MALLOC_MMAP_MAX_ stop glibc from giving freed tensors back to the
-system and asking for as much again; these two count for no target. Times are
+kept, glibc does not give freed tensors back to the system, to ask for as much again: what
+`keras_dss.keep_freed_memory()` does. These count for no target. Times are
 medians (and minima) in milliseconds; a ratio above 1 says that the candidate is faster than the
 fastest state space layer of PyTorch. Memory is the
 highest resident memory during steps beyond that of a process that has imported everything and

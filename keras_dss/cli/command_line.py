@@ -8,6 +8,7 @@ from absl import flags
 from keras_dss.cli import compress, evaluate, info, listing, report, search
 from keras_dss.cli.errors import UsageError, near
 from keras_dss.cli.usage import command_help, overview, own_flags
+from keras_dss.memory import keep_freed_memory
 from keras_dss.version import __version__
 
 COMMANDS = {
@@ -33,7 +34,9 @@ def main(arguments=None):
     >>> main(["compress", "mine.keras"])
     2
     """
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments is None:
+        keep_freed_memory()
+        arguments = sys.argv[1:]
     debug = any(argument in ("--debug", "-debug") for argument in arguments)
     try:
         _run(arguments)
