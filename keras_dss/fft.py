@@ -108,15 +108,16 @@ def _torch():
         y = torch.fft.irfft(u * torch.fft.rfft(taps, size), size)  # (B, H, size)
         return y[..., : inputs.shape[1]].transpose(1, 2)
 
-    def blocks(inputs, size):
-        """Slices of sequences and of features."""
+    def parts(inputs, size):
+        """Slices of the features, and of the sequences: every pair of them is a block."""
         batch, _, features = inputs.shape
         on_cpu = inputs.device.type == "cpu"
-        deep = max(1, BLOCK // (features * size)) if on_cpu else batch
         wide = max(4, WIDE // size) if on_cpu else features
-        for b in range(0, batch, deep):
-            for h in range(0, features, wide):
-                yield slice(b, b + deep), slice(h, h + wide)
+        deep = max(1, BLOCK // (features * size)) if on_cpu else batch
+        return slices(features, wide), slices(batch, deep)
+
+    def slices(count, step):
+        return [slice(start, start + step) for start in range(0, count, max(1, step))]
 
     class Workspace:
         """Rows of `size` numbers that end in zeros, for the blocks one after another."""
@@ -140,11 +141,13 @@ def _torch():
     class Convolution(torch.autograd.Function):
         @staticmethod
         def forward(context, inputs, taps, size):
-            k = torch.fft.rfft(taps, size)  # (H, size/2 + 1)
             workspace, outputs = Workspace(inputs, size), torch.empty_like(inputs)
-            for b, h in blocks(inputs, size):
-                spectrum = workspace.spectrum(inputs[b, :, h]).mul_(k[h])
-                inverse(spectrum, size, outputs[b, :, h])
+            features, sequences = parts(inputs, size)
+            for h in features:
+                k = torch.fft.rfft(taps[h], size)  # (h, size/2 + 1)
+                for b in sequences:
+                    spectrum = workspace.spectrum(inputs[b, :, h]).mul_(k)
+                    inverse(spectrum, size, outputs[b, :, h])
             context.save_for_backward(inputs, taps)
             context.size = size
             return outputs
@@ -156,17 +159,19 @@ def _torch():
             if torch.is_grad_enabled():  # of a gradient of higher order
                 y = differentiable(inputs, taps, size)
                 return *torch.autograd.grad(y, (inputs, taps), upstream, create_graph=True), None
-            k = torch.fft.rfft(taps, size).conj().resolve_conj()
-            total = torch.empty_like(k) if len(inputs) else torch.zeros_like(k)
-            workspace, du = Workspace(inputs, size), torch.empty_like(inputs)
-            for b, h in blocks(inputs, size):
-                u, v = workspace.spectrum(inputs[b, :, h]), workspace.spectrum(upstream[b, :, h])
-                u.conj_physical_()
-                if b.start == 0:
-                    torch.mul(u[0], v[0], out=total[h])
-                for i in range(b.start == 0, len(u)):
-                    total[h].addcmul_(u[i], v[i])
-                inverse(v.mul_(k[h]), size, du[b, :, h])
-            return du, torch.fft.irfft(total, size)[..., : taps.shape[-1]], None
+            workspace = Workspace(inputs, size)
+            du, dk = torch.empty_like(inputs), torch.empty_like(taps)
+            features, sequences = parts(inputs, size)
+            for h in features:
+                k = torch.fft.rfft(taps[h], size).conj_physical_()
+                total = torch.zeros_like(k)
+                for b in sequences:
+                    u = workspace.spectrum(inputs[b, :, h]).conj_physical_()
+                    v = workspace.spectrum(upstream[b, :, h])
+                    for row, other in zip(u, v, strict=True):
+                        total.addcmul_(row, other)
+                    inverse(v.mul_(k), size, du[b, :, h])
+                dk[h] = torch.fft.irfft(total, size)[..., : taps.shape[-1]]
+            return du, dk, None
 
     return Convolution.apply
