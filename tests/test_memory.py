@@ -10,8 +10,9 @@ from keras_dss import memory
 BLOCK = 2**26  # bytes, beyond what glibc keeps by itself
 PROGRAM = f"""
 import resource
-from keras_dss import keep_freed_memory
+import runpy
 
+keep_freed_memory = runpy.run_path({memory.__file__!r})["keep_freed_memory"]  # without a backend
 kept = {{}} and keep_freed_memory()
 faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for value in b"abcdef":
