@@ -23,6 +23,8 @@ ONCE = {
     "tests/datasets": "torch",
     "tests/cli": "tensorflow",
     "tests/benchmarks": "torch",
+    "tests/test_distribution.py": "torch",
+    "tests/test_memory.py": "torch",
     "tests/tuner": "torch",
     "tests/recipes/test_files.py": "torch",
     "tests/recipes/test_published.py": "torch",
