@@ -16,7 +16,7 @@ from keras import ops
 from keras_dss import tiles
 from keras_dss.gradients import with_gradient
 
-LARGEST = 2**22  # numbers of one sequence that TensorFlow transforms at a time
+LARGEST = 2**24  # numbers of one sequence that TensorFlow transforms at a time
 BLOCK = 2**19  # numbers of several sequences that torch does, in the cache
 WIDE = 2**21  # numbers of some features of one sequence
 
@@ -47,29 +47,36 @@ def _tensorflow(inputs, taps, size):
 
     features = inputs.shape[2]
     wide = max(1, LARGEST // size) if isinstance(size, int) else features
-    if wide < features:
-        parts = [
-            _tensorflow(inputs[..., h : h + wide], taps[h : h + wide], size)
-            for h in range(0, features, wide)
-        ]
-        return tf.concat(parts, axis=2)
-    size = tf.convert_to_tensor([size], "int32")
-    length, lags = tf.shape(inputs)[1], tf.shape(taps)[-1]
+    rows = tf.transpose(inputs, (0, 2, 1))  # (B, H, L)
+    parts = []
+    for h in range(0, features, wide):
+        with tf.control_dependencies(parts[-1:]):  # one after another
+            part = tf.identity(rows[:, h : h + wide])
+        parts.append(_tensorflow_rows(part, taps[h : h + wide], size))
+    rows = tf.concat(parts, axis=1) if len(parts) > 1 else parts[0]
+    return tf.transpose(rows, (0, 2, 1))
 
-    def convolve(inputs, taps):
-        u = tf.signal.rfft(tf.transpose(inputs, (0, 2, 1)), size)  # (B, H, size/2 + 1)
+
+def _tensorflow_rows(rows, taps, size):
+    """The convolution of (B, H, L)."""
+    import tensorflow as tf
+
+    size = tf.convert_to_tensor([size], "int32")
+    length, lags = tf.shape(rows)[2], tf.shape(taps)[-1]
+
+    def convolve(rows, taps):
+        u = tf.signal.rfft(rows, size)  # (B, H, size/2 + 1)
         k = tf.signal.rfft(taps, size)  # (H, size/2 + 1)
-        y = tf.signal.irfft(u * k, size)[..., :length]  # (B, H, L)
 
         def gradient(upstream):
-            v = tf.signal.rfft(tf.transpose(upstream, (0, 2, 1)), size)
+            v = tf.signal.rfft(upstream, size)
             du = tf.signal.irfft(v * tf.math.conj(k), size)[..., :length]
             dk = tf.signal.irfft(tf.reduce_sum(v * tf.math.conj(u), axis=0), size)[..., :lags]
-            return tf.transpose(du, (0, 2, 1)), dk
+            return du, dk
 
-        return tf.transpose(y, (0, 2, 1)), gradient
+        return tf.signal.irfft(u * k, size)[..., :length], gradient
 
-    return with_gradient(convolve, None, [inputs, taps])
+    return with_gradient(convolve, None, [rows, taps])
 
 
 @functools.cache

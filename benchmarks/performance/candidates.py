@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field, replace
 
+from benchmarks.performance.turns import KEPT
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -51,11 +53,6 @@ def _kept(candidate):
     return replace(candidate, name=name, group="kept", environment=KEPT)
 
 
-KEPT = {  # what `keras_dss.keep_freed_memory()` does
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": "8000000000",
-}
 GSS = "gated-state-spaces-pytorch"
 OWN_BLOCK = "its own gated block, expansion factor 1"
 SHARED = "one system of N states for all features"

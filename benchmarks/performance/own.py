@@ -3,12 +3,12 @@
 `child` times a block of N = 64 modes against the same block reduced to 8 by `compress_model`, and
 published models against their reduced children, in turns in one process. `lengths` times inference
 of one classifier on one sequence of 1,024 to 1,048,576 steps, and takes the memory of the longest
-in a process of its own.
+in a process of its own; its processes keep the memory of freed tensors.
 """
 
 import math
 
-from benchmarks.performance.turns import Worker, WorkerError, take_turns
+from benchmarks.performance.turns import KEPT, Worker, WorkerError, take_turns
 
 MODES = 8
 PAIRS = (
@@ -19,9 +19,9 @@ MODEL = {"features": 16, "states": 64, "num_blocks": 2}
 LENGTHS = tuple(1024 * 4**power for power in range(6))
 
 
-def compared(backend, function, arguments, settings):
+def compared(backend, function, arguments, settings, environment=()):
     """Times of all functions that a worker offers, in turns; `{"error": text}` if it has none."""
-    with Worker(backend) as worker:
+    with Worker(backend, environment=environment) as worker:
         try:
             answer = worker.ask(load=function, arguments=arguments)
         except WorkerError as error:
@@ -51,12 +51,13 @@ def lengths(backends, chosen, settings):
     """
     rows = []
     for backend in backends:
-        times = compared(backend, "models_side:classifier", MODEL | {"lengths": chosen}, settings)
+        arguments = MODEL | {"lengths": chosen}
+        times = compared(backend, "models_side:classifier", arguments, settings, KEPT)
         row = {"backend": backend, "times": times}
         if "error" not in times:
             row |= {"costs": costs(times)}
         arguments = {"lengths": chosen, "features": MODEL["features"]}
-        found = compared(backend, "models_side:transforms", arguments, settings)
+        found = compared(backend, "models_side:transforms", arguments, settings, KEPT)
         if "error" not in found:
             row |= {"transforms": costs(found)}
         rows.append(row | {"memory": longest_memory(backend, chosen[-1])})
@@ -80,7 +81,7 @@ def growth(costs):
 
 def longest_memory(backend, length):
     """Bytes: resident after the imports, and the highest in two inferences, compiling included."""
-    with Worker(backend) as worker:
+    with Worker(backend, environment=KEPT) as worker:
         try:
             arguments = MODEL | {"lengths": [length]}
             answer = worker.ask(load="models_side:classifier", arguments=arguments)

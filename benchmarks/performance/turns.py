@@ -13,6 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 MEMORY_SHARE = 0.6  # of the available memory: what one worker may take
+KEPT = {  # of glibc: what `keras_dss.keep_freed_memory()` does
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "8000000000",
+}
 
 
 def memory_limit():
