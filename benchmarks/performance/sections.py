@@ -200,8 +200,9 @@ def shares(rates, peers_row):
 The least time of a stage is that of its flops at the rate of the product of matrices (of the
 fastest FFT for FFTs), or that of its bytes at the rate of the triad, whichever is longer; each
 stage reads and writes each of its tensors once. The share is their sum over the time of a step. The
-rest: operations that run one after another read and write the same tensors again; the optimizer and
-the dispatch of operations are no stage.
+rest: operations that run one after another read and write the same tensors again; the system fills
+the pages of freed tensors with zeros (the steps with memory kept are that much shorter); the
+optimizer and the dispatch of operations are no stage.
 """
     ]
     header, lines = ["stage"], {}
