@@ -18,7 +18,7 @@ from keras_dss.gradients import with_gradient
 
 LARGEST = 2**24  # numbers of one sequence that TensorFlow transforms at a time
 BLOCK = 2**19  # numbers of several sequences that torch does, in the cache
-WIDE = 2**21  # numbers of some features of one sequence
+WIDE = 2**21  # numbers of some features of one sequence, at least four
 
 
 def circular_convolution(inputs, taps, size):

@@ -11,8 +11,8 @@ def keep_freed_memory():
     """Keeps the memory of freed tensors for the next ones, on Linux, for the whole process.
 
     glibc gives large blocks back to the system as soon as they are free, and the system fills each
-    page with zeros when it is asked for again: on a processor a training step may spend more time
-    on that than on its arithmetic (see docs/performance.md). After this call blocks go back only
+    page with zeros when it is asked for again: on a processor that may be two fifths of a
+    training step (docs/performance.md compares both). After this call blocks go back only
     when the process ends, and all threads share one arena. Call it after the imports and before
     the first tensor: threads that have allocated something keep their arenas. `recipes.run` and
     `keras-dss` do. Set in the environment, `MALLOC_ARENA_MAX=1`, `MALLOC_MMAP_MAX_=0` and

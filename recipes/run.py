@@ -65,13 +65,12 @@ def train(settings, models):
         for variable, name in (("KERAS_DSS_ZOO_DIR", "zoo"), ("KERAS_DSS_CACHE_DIR", "cache")):
             os.environ.setdefault(variable, str((folder / name).absolute()))
 
-    from keras_dss import keep_freed_memory
-
-    keep_freed_memory()
+    from keras_dss import keep_freed_memory  # only now is a backend loaded
     from recipes.files import CheckpointError, FolderInUse
-    from recipes.stages import StageError, Stages  # only now is a backend loaded
+    from recipes.stages import StageError, Stages
     from recipes.training import TrainingDiverged
 
+    keep_freed_memory()
     # the card's command: folders and pauses are the user's own
     own = ("work_dir=", "data_dir=", "max_minutes=")
     told = [a for a in sys.argv[1:] if not a.lstrip("-").startswith(own)]

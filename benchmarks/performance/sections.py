@@ -164,7 +164,7 @@ N = {model["states"]}, on one sequence of L steps: milliseconds, and in brackets
 cost never grows faster than L log L. That of FFTs is the same for the library's own real FFT of 2L
 points and back, of H features, with nothing else. Peak is all of the resident memory of a process
 of its own that runs the longest, library and compilation included. All processes keep the memory of
-freed tensors, as after `keras_dss.keep_freed_memory()`; otherwise the longest take twice the time.
+freed tensors, as after `keras_dss.keep_freed_memory()`.
 
 {heading(row)}
 
