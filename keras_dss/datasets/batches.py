@@ -68,6 +68,8 @@ def choose_boundaries(lengths, count=8):
     >>> choose_boundaries([10, 70, 100, 1000], count=2)
     [128, 1024]
     """
+    if not len(lengths):
+        return []
     quantiles = np.quantile(lengths, np.arange(1, count + 1) / count, method="higher")
     return np.unique(np.maximum(64 * np.ceil(quantiles / 64), 64)).astype(int).tolist()
 

@@ -8,7 +8,8 @@ VOCABULARY_SIZE = 257
 def encode(texts, max_length):
     """Returns texts as padded byte codes.
 
-    Every byte has a code, so texts in any character set keep their bytes.
+    Every byte has a code, so texts in any character set keep their bytes, and lone surrogates of a
+    string keep theirs.
 
     Args:
         texts: sequence of n texts, each a string (encoded as UTF-8) or bytes.
@@ -74,7 +75,7 @@ def decode(codes):
 
 def _to_bytes(text):
     if isinstance(text, str):
-        return text.encode()
+        return text.encode(errors="surrogatepass")
     if isinstance(text, bytes | bytearray):
         return bytes(text)
     raise TypeError(f"Expected a text, a string or bytes. Received: {type(text).__name__}")

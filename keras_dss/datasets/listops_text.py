@@ -52,12 +52,12 @@ def encode_bytes(text):
     """
     if isinstance(text, str):
         text = text.encode()
-    codes = text
+    short = text
     for symbol, code in _OPERATORS:
-        codes = codes.replace(symbol, code)
-    codes = codes.translate(_TABLE, b" ()")
-    symbols = len(codes) + text.count(b"(") + text.count(b")")
-    if b"\xff" in codes or symbols != text.count(b" ") + 1 or not text.isascii():
+        short = short.replace(symbol, code)
+    # With single spaces every other byte is a symbol.
+    codes, between = short[::2].translate(_TABLE, b"()"), short[1::2]
+    if b"\xff" in codes or between.strip(b" ") or not text.isascii():
         words = text.decode(errors="replace").split()
         found = [symbol for symbol in words if symbol not in "()"]
         unknown = [symbol for symbol in found if symbol not in _CODES]

@@ -9,11 +9,11 @@ Tay et al., "Long Range Arena", 2021, arXiv 2011.04006.
 
 import io
 import lzma
-import zipfile
 
 import numpy as np
 
-from keras_dss.datasets.archives import read_members
+from keras_dss.datasets.archives import read_arrays, read_members
+from keras_dss.datasets.labels import check_labels
 from keras_dss.datasets.paths import check_split, data_folder
 from keras_dss.datasets.provenance import Provenance, describe_file
 from keras_dss.datasets.splits import hold_out
@@ -189,18 +189,16 @@ def _read_gray(path, part):
     try:
         with lzma.open(path) as file:
             content = io.BytesIO(file.read())
-        with np.load(content, allow_pickle=False) as data:
-            if not set(keys) <= set(data.files):
-                raise ValueError(f"expected arrays {keys}. Received: {data.files}")
-            images, labels = (data[key] for key in keys)
-    except (EOFError, lzma.LZMAError, zipfile.BadZipFile, ValueError) as error:
+    except (EOFError, lzma.LZMAError) as error:
         raise ValueError(f"File {path}: {error}") from error
+    images, labels = read_arrays(content, keys, path)
+    labels = check_labels(labels, NUM_CLASSES, f"{path}, array {keys[1]}")
     if images.shape != (len(labels), MAX_LENGTH) or images.dtype != np.uint8:
         raise ValueError(
             f"File {path}, array {keys[0]}: expected uint8 ({len(labels)}, 1024). "
             f"Received: {images.dtype} {images.shape}"
         )
-    return images, _check_labels(labels, f"{path}, array {keys[1]}")
+    return images, labels
 
 
 def _read_binary(path, part):
@@ -224,19 +222,9 @@ def _read_binary(path, part):
                 f"File {path}/{name}, record {whole}: expected {_RECORD} bytes. Received: {rest}"
             )
         records = np.frombuffer(contents[name], np.uint8).reshape(-1, _RECORD)
-        labels.append(_check_labels(records[:, 0], f"{path}/{name}"))
+        labels.append(check_labels(records[:, 0], NUM_CLASSES, f"{path}/{name}"))
         images.append(to_gray(records[:, 1:].reshape(-1, 3, MAX_LENGTH).swapaxes(1, 2)))
     return np.concatenate(images), np.concatenate(labels)
-
-
-def _check_labels(labels, where):
-    wrong = np.flatnonzero((labels < 0) | (labels >= NUM_CLASSES))
-    if len(wrong):
-        raise ValueError(
-            f"File {where}, record {wrong[0]}: expected a label 0 to 9. "
-            f"Received: {labels[wrong[0]]}"
-        )
-    return labels.astype(np.uint8)
 
 
 def _download(folder):

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_dss.datasets import listops_generator
+from keras_dss.datasets.archives import read_arrays
 from keras_dss.datasets.listops_text import (
     VOCABULARY_SIZE,
     decode,
@@ -66,7 +67,7 @@ def load(
     The official files `basic_train.tsv`, `basic_val.tsv` and `basic_test.tsv` are read if
     `data_dir` holds them, directly or in a folder `listops-1000` or `lra_listops`. Otherwise
     expressions are generated: from `seed` alone, whatever the number of workers. A whole
-    generated split is kept in `cache_dir`.
+    generated split is kept in `cache_dir`; a damaged file there is replaced.
 
     Args:
         split: `"train"`, `"validation"` (or `"val"`) or `"test"`.
@@ -108,9 +109,9 @@ def load(
             f"`examples` must be between 0 and {total}, the size of split {split!r}. "
             f"Received: {examples}"
         )
-    path = _cache_path(split, seed, cache_dir)
-    if path.exists():
-        x, y = _read_cache(path)
+    cached = _read_cache(_cache_path(split, seed, cache_dir), total)
+    if cached:
+        x, y = cached
         return (x, y) if examples is None else (x[:examples], y[:examples])
     if examples is not None and examples < total:
         return _generate({split: examples}, seed, workers, progress)[split]
@@ -191,7 +192,7 @@ def find_official(data_dir):
 
 
 def _read_tsv(path, examples=None):
-    tokens, values = [], []
+    tokens, values, row = [], [], 0
     with open(path, "rb") as file:
         for row, line in enumerate(file, start=1):
             columns = line.rstrip(b"\r\n").split(b"\t")
@@ -209,13 +210,21 @@ def _read_tsv(path, examples=None):
                 break
             if columns[1] not in (b"%d" % value for value in range(NUM_CLASSES)):
                 raise ValueError(
-                    f"{where} expected a target 0 to 9. Received: {columns[1].decode()!r}"
+                    f"{where} expected a target 0 to 9. "
+                    f"Received: {columns[1].decode(errors='replace')!r}"
                 )
             try:
                 tokens.append(encode_bytes(columns[0]))
             except ValueError as error:
                 raise ValueError(f"{where} {error}") from None
             values.append(int(columns[1]))
+    if not row:
+        raise ValueError(f"File {path}: expected the header {_HEADER}. Received: an empty file")
+    if examples is not None and not 0 <= examples <= len(tokens):
+        raise ValueError(
+            f"`examples` must be between 0 and {len(tokens)}, the number of rows in {path}. "
+            f"Received: {examples}"
+        )
     x = np.zeros((len(tokens), MAX_LENGTH), np.uint8)
     for row, codes in zip(x, tokens, strict=True):
         row[: len(codes)] = np.frombuffer(codes, np.uint8)
@@ -257,9 +266,14 @@ def _write_cache(path, x, y):
         np.savez(file, tokens=x[x > 0], lengths=np.count_nonzero(x, axis=1).astype(np.uint16), y=y)
 
 
-def _read_cache(path):
-    with np.load(path, allow_pickle=False) as data:
-        tokens, lengths, y = data["tokens"], data["lengths"], data["y"]
-    x = np.zeros((len(lengths), MAX_LENGTH), np.uint8)
+def _read_cache(path, total):
+    """What `_write_cache` wrote, or None if the file is missing or damaged."""
+    try:
+        tokens, lengths, y = read_arrays(path, ["tokens", "lengths", "y"], path)
+    except (FileNotFoundError, ValueError):
+        return None
+    if not lengths.shape == y.shape == (total,) or tokens.shape != (lengths.sum(),):
+        return None
+    x = np.zeros((total, MAX_LENGTH), np.uint8)
     x[np.arange(MAX_LENGTH, dtype=np.uint16) < lengths[:, None]] = tokens
     return x, y

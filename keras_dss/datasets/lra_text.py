@@ -16,7 +16,7 @@ import re
 import numpy as np
 
 from keras_dss.datasets import byte_text
-from keras_dss.datasets.archives import read_members
+from keras_dss.datasets.archives import read_arrays, read_members
 from keras_dss.datasets.byte_text import VOCABULARY_SIZE, decode
 from keras_dss.datasets.paths import cache_folder, check_split, data_folder, replacing
 from keras_dss.datasets.provenance import Provenance, describe_file, file_sha256
@@ -170,19 +170,22 @@ def _read_folder(folder, part):
 
 def _read_archive(path, part):
     cache = cache_folder() / f"lra_text-{file_sha256(path)[:16]}.npz"
-    if not cache.exists():
-        examples = {"train": [], "test": []}
-        for name, text in read_members(path, _MEMBER.fullmatch):
-            found, label, file = _MEMBER.fullmatch(name).groups()
-            _check_name(f"{path}, member {name}", file)
-            examples[found].append((text, _LABELS[label]))
-        if not all(examples.values()):
-            raise ValueError(
-                f"File {path}: expected reviews {_FOLDER}/{{train,test}}/{{neg,pos}}/*.txt. "
-                f"Received: {len(examples['train'])} in train, {len(examples['test'])} in test"
-            )
-        _write_cache(cache, {name: _arrange(found) for name, found in examples.items()})
-    return _read_cache(cache, part)
+    cached = _read_cache(cache, part)
+    if cached:
+        return cached
+    examples = {"train": [], "test": []}
+    for name, text in read_members(path, _MEMBER.fullmatch):
+        found, label, file = _MEMBER.fullmatch(name).groups()
+        _check_name(f"{path}, member {name}", file)
+        examples[found].append((text, _LABELS[label]))
+    if not all(examples.values()):
+        raise ValueError(
+            f"File {path}: expected reviews {_FOLDER}/{{train,test}}/{{neg,pos}}/*.txt. "
+            f"Received: {len(examples['train'])} in train, {len(examples['test'])} in test"
+        )
+    parts = {name: _arrange(found) for name, found in examples.items()}
+    _write_cache(cache, parts)
+    return parts[part]
 
 
 def _check_name(where, name):
@@ -213,8 +216,14 @@ def _write_cache(path, parts):
 
 
 def _read_cache(path, part):
-    with open(path, "rb") as file, np.load(file, allow_pickle=False) as data:
-        text, lengths, labels = (data[f"{part}_{name}"] for name in ("text", "lengths", "labels"))
+    """What `_write_cache` wrote of a part, or None if the file is missing or damaged."""
+    names = [f"{part}_{name}" for name in ("text", "lengths", "labels")]
+    try:
+        text, lengths, labels = read_arrays(path, names, path)
+    except (FileNotFoundError, ValueError):
+        return None
+    if lengths.shape != labels.shape or text.shape != (lengths.sum(),):
+        return None
     text, ends = text.tobytes(), np.cumsum(lengths, dtype=np.int64)
     starts = ends - lengths
     return [text[i:j] for i, j in zip(starts.tolist(), ends.tolist(), strict=True)], labels

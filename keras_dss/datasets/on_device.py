@@ -54,4 +54,4 @@ class OnDevice:
         if self.view is None:
             return values
         numbers = ops.cast(values, "float32")
-        return ops.expand_dims((numbers - self.view.mean) / self.view.deviation, -1)
+        return ops.expand_dims(self.view.standardise(numbers), -1)

@@ -9,6 +9,8 @@ Source: LeCun, Bottou, Bengio & Haffner, "Gradient-Based Learning Applied to Doc
 
 import numpy as np
 
+from keras_dss.datasets.archives import read_arrays
+from keras_dss.datasets.labels import check_labels
 from keras_dss.datasets.paths import check_split, data_folder
 from keras_dss.datasets.provenance import Provenance, describe_file
 from keras_dss.datasets.splits import hold_out
@@ -49,7 +51,7 @@ def load(split, data_dir=None):
         y: uint8 (n,), digits 0 to 9.
 
     Raises:
-        ValueError: for an unknown split, or a file without the arrays of MNIST.
+        ValueError: for an unknown split, or a damaged file.
         FileNotFoundError: if the file is neither there nor can be downloaded.
     """
     split = check_split(split, SPLITS)
@@ -106,13 +108,15 @@ def _read(part, data_dir):
     folder = data_folder(data_dir)
     if folder is None or not (folder / FILE).exists():
         return _download(folder)[part]
-    keys = [f"x_{part}", f"y_{part}"]
-    with open(folder / FILE, "rb") as file, np.load(file, allow_pickle=False) as data:
-        if not set(keys) <= set(data.files):
-            raise ValueError(
-                f"File {folder / FILE}: expected arrays {keys}. Received: {data.files}"
-            )
-        return tuple(data[key] for key in keys)
+    path, keys = folder / FILE, [f"x_{part}", f"y_{part}"]
+    images, labels = read_arrays(path, keys, path)
+    labels = check_labels(labels, NUM_CLASSES, f"{path}, array {keys[1]}")
+    if images.shape != (len(labels), 28, 28) or images.dtype != np.uint8:
+        raise ValueError(
+            f"File {path}, array {keys[0]}: expected uint8 ({len(labels)}, 28, 28). "
+            f"Received: {images.dtype} {images.shape}"
+        )
+    return images, labels
 
 
 def _download(folder):

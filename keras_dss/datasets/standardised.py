@@ -3,15 +3,23 @@
 import numpy as np
 
 
-class Standardised:
+class Standardised(np.lib.mixins.NDArrayOperatorsMixin):
     """A read-only view `(raw - mean) / deviation` of an array, computed for what is indexed.
 
-    The raw array may be a memory map of a file larger than memory. Indexing returns ordinary
-    float32 arrays; `np.asarray` computes everything.
+    The raw array may be a memory map of a file larger than memory. A slice of examples, `x[:100]`,
+    is a view too; any other index returns an ordinary float32 array. All else that NumPy arrays
+    have, operators, methods and functions of NumPy, works on `np.asarray(x)`, which computes
+    everything.
 
     Args:
         raw: array (n, L) of any numeric type; a channel axis is appended.
         mean, deviation: numbers, in the units of `raw`.
+
+    Attributes:
+        raw: the raw array.
+
+    Raises:
+        TypeError, ValueError: if an operation would write into the view.
 
     Example:
 
@@ -23,7 +31,7 @@ class Standardised:
     dtype = np.dtype(np.float32)
 
     def __init__(self, raw, mean, deviation):
-        self.raw, self.mean, self.deviation = raw, np.float32(mean), np.float32(deviation)
+        self.raw, self._mean, self._deviation = raw, np.float32(mean), np.float32(deviation)
 
     @property
     def shape(self):
@@ -32,6 +40,10 @@ class Standardised:
     @property
     def ndim(self):
         return len(self.shape)
+
+    @property
+    def size(self):
+        return self.raw.size
 
     @property
     def nbytes(self):
@@ -43,10 +55,22 @@ class Standardised:
 
     def __getitem__(self, index):
         if isinstance(index, slice):  # still unread: x[:100] is a view, as of any array
-            return Standardised(self.raw[index], self.mean, self.deviation)
-        chosen = np.asarray(self.raw[index], np.float32)
-        return ((chosen - self.mean) / self.deviation)[..., None]
+            return Standardised(self.raw[index], self._mean, self._deviation)
+        return self.standardise(np.asarray(self.raw[..., None][index], np.float32))
+
+    def standardise(self, numbers):
+        """Returns `(numbers - mean) / deviation` of a float32 array or tensor."""
+        return (numbers - self._mean) / self._deviation
 
     def __array__(self, dtype=None, copy=None):
-        values = self[np.arange(len(self))]
-        return values if dtype is None else values.astype(dtype)
+        if copy is False:
+            raise ValueError("Expected `copy` None or True: the array is computed. Received: False")
+        values = self[...]
+        return values if dtype is None else values.astype(dtype, copy=False)
+
+    def __getattr__(self, name):
+        if name.startswith("_") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        values = np.asarray(self)
+        values.flags.writeable = False
+        return getattr(values, name)

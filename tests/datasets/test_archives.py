@@ -5,7 +5,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from keras_dss.datasets.archives import read_members
+from keras_dss.datasets.archives import read_arrays, read_members
 
 
 def write(path, files):
@@ -55,3 +55,23 @@ def test_damaged_archives(tmp_path, files):
         path.write_bytes(other)
         with pytest.raises(ValueError, match="a.tar.gz: .* The last member read is none"):
             list(read_members(path, lambda name: True))
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_arrays(tmp_path, save):
+    path = tmp_path / "a.npz"
+    arrays = {"x": np.arange(400).reshape(20, 20), "y": np.arange(3, dtype=np.uint8)}
+    save(path, **arrays)
+    for received, name in zip(read_arrays(path, ["y", "x"], path), ("y", "x"), strict=True):
+        assert received.dtype == arrays[name].dtype
+        np.testing.assert_array_equal(received, arrays[name])
+    with pytest.raises(ValueError, match="a.npz: expected arrays .'x', 'z'.. Received: .'x', 'y'."):
+        read_arrays(path, ["x", "z"], path)
+
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[200] ^= 255
+    for content in (b"", b"text", whole[: len(whole) // 2], flipped):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="a.npz: expected a complete .*npz.. Received: "):
+            read_arrays(path, ["x"], path)

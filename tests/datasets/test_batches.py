@@ -178,6 +178,15 @@ def test_boundaries():
     assert Batches(x, boundaries=4).boundaries == [512, 1024, 1536, 2000]
 
 
+@pytest.mark.parametrize("options", [{}, {"boundaries": [2, 4]}, {"shuffle": False}])
+def test_an_empty_split_has_no_batches(options):
+    for x in (np.zeros((0, 4), "uint8"), np.zeros((0, 2, 4), "uint8"), np.zeros((0, 4, 1))):
+        batches = Batches(x, np.zeros(0, int), **options)
+        assert len(batches) == 0 and list(batches) == batches.plan == []
+        assert batches.order.shape == (0,)
+    assert choose_boundaries([]) == []
+
+
 def test_floats_and_images():
     x = np.arange(10 * 4 * 1, dtype=np.float64).reshape(10, 4, 1)
     y = np.linspace(0, 1, 10)

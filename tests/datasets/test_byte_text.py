@@ -17,6 +17,8 @@ def test_every_byte_survives():
 def test_strings_are_utf8():
     np.testing.assert_array_equal(byte_text.encode(["é€"], 8), byte_text.encode(["é€".encode()], 8))
     assert byte_text.decode(byte_text.encode_one("é€")).decode() == "é€"
+    lone = byte_text.decode(byte_text.encode(["a\ud800"], 8))[0]
+    assert lone.decode(errors="surrogatepass") == "a\ud800"
 
 
 def test_lengths():

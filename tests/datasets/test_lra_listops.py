@@ -173,6 +173,24 @@ def test_unknown_symbols_are_named(text, symbol):
     assert str(error.value).endswith(f"Received: {symbol!r}")
 
 
+@pytest.mark.parametrize(
+    "text, symbol",
+    [
+        ("12 ", "12"),
+        (" 12", "12"),
+        ("1 23  4", "23"),
+        ("[MAX3 4  ]", "[MAX3"),
+        ("[MAX 3 4]  ", "4]"),
+        ("(( [MAX 3 )  4 ) ] )", "(("),
+        ("[MAX[MIN 3  4 ]  ]", "[MAX[MIN"),
+    ],
+)
+def test_symbols_must_be_separated(text, symbol):
+    with pytest.raises(ValueError) as error:
+        lra_listops.encode(text)
+    assert str(error.value).endswith(f"Received: {symbol!r}")
+
+
 def test_too_long_expressions_are_refused():
     with pytest.raises(ValueError, match="at most 2000 tokens.*Received: 2001"):
         lra_listops.encode("1 " * 2000 + "1")
@@ -199,6 +217,22 @@ def test_load_generates_once(small, monkeypatch):
     np.testing.assert_array_equal(lra_listops.load("train")[1], y)
     np.testing.assert_array_equal(lra_listops.load("val")[0], other[0])
     assert len(lra_listops.load("train", examples=7)[0]) == 7
+
+
+def test_a_damaged_cache_is_replaced(small):
+    expected = lra_listops.load("test")
+    (path,) = (small / "cache").iterdir()
+    whole = path.read_bytes()
+    for content in (b"", b"junk", whole[: len(whole) // 2]):
+        path.write_bytes(content)
+        assert len(lra_listops.load("test", examples=3)[0]) == 3
+        for received, array in zip(lra_listops.load("test"), expected, strict=True):
+            np.testing.assert_array_equal(received, array)
+        assert list((small / "cache").iterdir()) == [path]
+        with np.load(path) as arrays:
+            np.testing.assert_array_equal(arrays["y"], expected[1])
+    np.savez(path, tokens=np.ones(4, np.uint8), lengths=[2, 2], y=[0, 1])
+    np.testing.assert_array_equal(lra_listops.load("test")[1], expected[1])
 
 
 def test_load_of_a_part_equals_the_part_of_the_whole(small):
@@ -262,6 +296,7 @@ def test_a_part_of_an_official_copy_is_refused(small):
         ("[MAX 3 4 ]\t4\t4", "expected 2 columns .* Received: 3 columns"),
         ("[MAX 3 4 ]\tfour", "expected a target 0 to 9. Received: 'four'"),
         ("[MAX 3 ? ]\t4", r"every symbol .* Received: '\?'"),
+        ("[MAX 3 12  ]\t4", "every symbol .* Received: '12'"),
     ],
 )
 def test_malformed_rows_are_located(small, row, message):
@@ -269,6 +304,35 @@ def test_malformed_rows_are_located(small, row, message):
         (small / name).write_text(f"Source\tTarget\n[MAX 1 2 ]\t2\n{row}\n")
     with pytest.raises(ValueError, match=f"File .*basic_val.tsv, row 3: {message}"):
         lra_listops.load("validation", small)
+
+
+def write_official(folder, content):
+    for name in ("basic_train.tsv", "basic_val.tsv", "basic_test.tsv"):
+        (folder / name).write_bytes(content)
+
+
+def test_a_target_that_is_no_text_is_located(small):
+    write_official(small, b"Source\tTarget\n[MAX 1 2 ]\t\xff\n")
+    with pytest.raises(ValueError, match="basic_test.tsv, row 2: expected a target .* Received: "):
+        lra_listops.load("test", small)
+
+
+def test_an_empty_file_is_named(small):
+    write_official(small, b"")
+    with pytest.raises(ValueError, match="basic_test.tsv: expected the header .*Received: an"):
+        lra_listops.load("test", small)
+    write_official(small, b"Source\tTarget\n")
+    assert lra_listops.load("test", small)[0].shape == (0, 2000)
+
+
+@pytest.mark.parametrize("examples", [-1, 2, 99])
+def test_more_examples_than_an_official_file_has(small, examples):
+    write_official(small, b"Source\tTarget\n[MAX 1 2 ]\t2\n")
+    message = f"between 0 and 1, the number of rows in .*basic_test.tsv. Received: {examples}"
+    with pytest.raises(ValueError, match=message):
+        lra_listops.load("test", small, examples=examples)
+    for enough in (0, 1):
+        assert len(lra_listops.load("test", small, examples=enough)[1]) == enough
 
 
 def test_a_missing_header_is_located(small):

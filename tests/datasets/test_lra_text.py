@@ -121,6 +121,18 @@ def test_archives_equal_the_folder_and_are_parsed_once(folder, tmp_path, monkeyp
     assert lra_text.decode(lra_text.load("test", other)[0])[0].endswith(b"!")
 
 
+def test_a_damaged_cache_is_replaced(tmp_path):
+    write_archive(tmp_path / "aclImdb_v1.tar.gz", FILES)
+    expected = lra_text.load("test", tmp_path)
+    (path,) = (tmp_path / "cache").iterdir()
+    whole = path.read_bytes()
+    for content in (b"", b"junk", whole[: len(whole) // 2]):
+        path.write_bytes(content)
+        for received, array in zip(lra_text.load("test", tmp_path), expected, strict=True):
+            np.testing.assert_array_equal(received, array)
+        assert list((tmp_path / "cache").iterdir()) == [path] and path.read_bytes()[:2] == b"PK"
+
+
 def test_download_gives_the_same_split(folder, tmp_path, monkeypatch):
     def load(name, *, split, batch_size):
         assert (name, batch_size) == ("imdb_reviews", -1)
@@ -159,6 +171,7 @@ def test_encode():
     assert x.shape == (2, 4096) and x.dtype == np.uint16
     assert lra_text.decode(x) == ["é".encode(), b"\xff" * 4096]
     assert x.max() == lra_text.VOCABULARY_SIZE - 1
+    assert lra_text.decode(lra_text.encode(["\ud800"])) == [b"\xed\xa0\x80"]
     with pytest.raises(TypeError, match="Expected a sequence of texts. Received: one str"):
         lra_text.encode("a film")
 

@@ -47,6 +47,41 @@ def test_encode():
             smnist.encode(wrong)
 
 
+@pytest.mark.parametrize("damage", ["empty", "text", "truncated"])
+def test_a_damaged_file_is_named(tmp_path, damage):
+    path = tmp_path / "mnist.npz"
+    np.savez(path, x_test=np.zeros((2, 28, 28), np.uint8), y_test=np.zeros(2, np.uint8))
+    whole = path.read_bytes()
+    path.write_bytes({"empty": b"", "text": b"no archive", "truncated": whole[:-500]}[damage])
+    with pytest.raises(ValueError, match="mnist.npz: expected a complete .*Received: "):
+        smnist.load("test", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "images, labels, message",
+    [
+        ((2, 28, 28), [77, 300], "y_test, record 0: expected a label 0 to 9. Received: 77"),
+        ((2, 28, 28), [9, 256], "y_test, record 1: expected a label 0 to 9. Received: 256"),
+        ((2, 28, 28), [0, -1], "y_test, record 1: expected a label 0 to 9. Received: -1"),
+        ((2, 28, 28), [0.5, 1.0], "y_test: expected integers .n,.. Received: float64 .2,."),
+        ((2, 28, 28), [[1], [2]], "y_test: expected integers .n,.. Received: int64 .2, 1."),
+        ((2, 28, 28), [0] * 5, "x_test: expected uint8 .5, 28, 28.. Received: uint8 .2, 28, 28."),
+        ((2, 784), [0, 1], "x_test: expected uint8 .2, 28, 28.. Received: uint8 .2, 784."),
+    ],
+)
+def test_wrong_arrays_are_named(tmp_path, images, labels, message):
+    path = tmp_path / "mnist.npz"
+    np.savez(path, x_test=np.zeros(images, np.uint8), y_test=np.array(labels))
+    with pytest.raises(ValueError, match=f"mnist.npz, array {message}"):
+        smnist.load("test", tmp_path)
+
+
+def test_images_of_another_type_are_named(tmp_path):
+    np.savez(tmp_path / "mnist.npz", x_test=np.zeros((2, 28, 28)), y_test=np.array([0, 1]))
+    with pytest.raises(ValueError, match="array x_test: expected uint8 .*Received: float64"):
+        smnist.load("test", tmp_path)
+
+
 def test_errors(folder, monkeypatch):
     with pytest.raises(ValueError, match="train, validation, test. Received: 'dev'"):
         smnist.load("dev", folder)
