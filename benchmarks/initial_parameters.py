@@ -42,7 +42,8 @@ def parent_model(bench):
     if _PARENT.value:
         from keras_dss import zoo
 
-        return zoo.load(_PARENT.value), f"`{_PARENT.value}`"
+        version = zoo.card(_PARENT.value)["version"]
+        return zoo.load(_PARENT.value), f"version {version} of `{_PARENT.value}`"
     size, steps = bench.settings.state_size, _PARENT_STEPS.value
     model = bench.fresh(size, bench.settings.seed, "shared")
     name = f"parent_{steps}"

@@ -4,7 +4,8 @@
 
 `--work_dir` holds one folder for each recipe, as `python -m recipes.run` leaves it. The history of
 every model whose weights are those in the zoo goes to benchmarks/results/history_NAME.json; the
-pictures and tables are drawn from all of these files, those of earlier runs among them.
+pictures and tables are drawn from all of these files, those of earlier runs among them. Minutes
+are those of the last training alone; a card counts those of the trainings before it as well.
 """
 
 import json

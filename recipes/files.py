@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import zipfile
 import zlib
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 _META = "meta.json"
+_LOCK = ".lock"
 
 
 class CheckpointError(ValueError):
@@ -37,7 +39,7 @@ def locked(folder, wait=False):
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "a") as file:
+    with open(folder / _LOCK, "a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except OSError:
@@ -45,6 +47,17 @@ def locked(folder, wait=False):
                 f"Expected a folder that no other process works in. Received: {folder}"
             ) from None
         yield
+
+
+def clear(folder, names=None):
+    """Delete all that is in a `locked` folder, or these names; the file that is locked stays."""
+    for path in Path(folder).iterdir():
+        if path.name == _LOCK or (names is not None and path.name not in names):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 @contextlib.contextmanager

@@ -59,12 +59,12 @@ def read_queue(path, work_dir=None, smoke=False):
     """Return the `Line`s of a file.
 
     Raises:
-        QueueError: no such file, or lines with unknown recipes, stages, models, settings or flags;
-            all of them are named with their numbers.
+        QueueError: no such file, no UTF-8 in it, or lines with unknown recipes, stages, models,
+            settings or flags; all of them are named with their numbers.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise QueueError(f"Expected a file with a queue. Received: {path} ({error})") from None
     lines, errors = [], []
     for number, content in enumerate(text.splitlines(), 1):

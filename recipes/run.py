@@ -16,8 +16,9 @@ define_line_flags(FLAGS)
 flags.DEFINE_float("max_minutes", None, "Stop at a checkpoint after these minutes.", lower_bound=0)
 flags.DEFINE_string(
     "work_dir", None,
-    "Folder of checkpoints and results (default: runs/RECIPE); with --queue the folder that holds "
-    "one for each recipe (default: runs).",
+    "With --recipe the folder of its checkpoints and results, one for each model (default: "
+    "runs/RECIPE); with --queue the folder that holds one such folder for each recipe (default: "
+    "runs).",
 )  # fmt: skip
 flags.DEFINE_bool("smoke", False, "Everything in a minute: a tiny model on a few examples.")
 flags.DEFINE_bool("restart", False, "First throw away what the stage has made.")
@@ -29,15 +30,24 @@ def main(arguments):
     if len(arguments) > 1:
         raise app.UsageError(f"Expected flags only. Received: {' '.join(arguments[1:])}")
     logging.set_verbosity(logging.WARNING)
-    if FLAGS.queue or FLAGS.queue_file is not None:
-        return work_off_queue()
-    if FLAGS.recipe is None:
-        raise app.UsageError("Expected --recipe=..., or --queue. Received: neither")
     try:
-        settings, models = resolve(FLAGS, FLAGS.smoke)
-    except ValueError as error:
-        raise app.UsageError(str(error)) from None
-    train(settings, models)
+        if FLAGS.queue or FLAGS.queue_file is not None:
+            return work_off_queue()
+        if FLAGS.recipe is None:
+            raise app.UsageError("Expected --recipe=..., or --queue. Received: neither")
+        try:
+            settings, models = resolve(FLAGS, FLAGS.smoke)
+        except ValueError as error:
+            raise app.UsageError(str(error)) from None
+        train(settings, models)
+    except KeyboardInterrupt:
+        print(f"Interrupted; {same_command()} goes on from the last checkpoint.", file=sys.stderr)
+        sys.exit(130)
+
+
+def same_command():
+    """Say which command goes on with what this one leaves."""
+    return "the same command without --restart" if FLAGS.restart else "the same command"
 
 
 def work_off_queue():
@@ -54,7 +64,7 @@ def work_off_queue():
     flags_of_all += ["--resident"] if FLAGS.resident else []
     try:
         return work_off(path, FLAGS.work_dir, Clock(FLAGS.max_minutes), FLAGS.smoke, flags_of_all)
-    except QueueError as error:
+    except (QueueError, OSError) as error:
         sys.exit(f"Error: {error}")
 
 
@@ -90,12 +100,12 @@ def train(settings, models):
         for stage in STAGES if FLAGS.stage == "all" else [FLAGS.stage]:
             print(f"== {FLAGS.recipe}: {stage}", flush=True)
             if not stages.run(stage, models):
-                print("Time is up; the same command goes on from here.")
+                print(f"Time is up; {same_command()} goes on from here.")
                 return
     except FolderInUse as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(BUSY)
-    except (StageError, CheckpointError, TrainingDiverged, ValueError) as error:
+    except (StageError, CheckpointError, TrainingDiverged, ValueError, OSError) as error:
         sys.exit(f"Error: {error}")
     print(f"Done; results in {folder}")
 

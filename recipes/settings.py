@@ -8,6 +8,13 @@ import typing
 from dataclasses import dataclass
 
 
+def _check_positive(settings, *names):
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and value < 1:
+            raise ValueError(f"Expected {name} of at least 1. Received: {value}")
+
+
 @dataclass(frozen=True)
 class ModelSettings:
     """Arguments of the models of `keras_dss.models`, except the state size.
@@ -30,6 +37,9 @@ class ModelSettings:
     dt_min: float = 1e-3
     dt_max: float = 1e-1
 
+    def __post_init__(self):
+        _check_positive(self, "features", "num_blocks")
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
@@ -46,6 +56,9 @@ class TrainingSettings:
     clip_norm: float | None = 1.0
     validate_every: int | None = None  # steps; None: at the end of every epoch
 
+    def __post_init__(self):
+        _check_positive(self, "epochs", "batch_size", "validate_every")
+
 
 @dataclass(frozen=True)
 class Child:
@@ -60,6 +73,7 @@ class Child:
     eigenvalues: str = "per_feature"
 
     def __post_init__(self):
+        _check_positive(self, "state_size")
         if self.start not in ("bt", "skew_hippo"):
             raise ValueError(f'Expected start "bt" or "skew_hippo". Received: {self.start!r}')
 
@@ -92,6 +106,9 @@ class Settings:
     checkpoint_minutes: float = 2.0
 
     def __post_init__(self):
+        _check_positive(self, "state_size", "num_lengths")
+        if self.calibration < 0:
+            raise ValueError(f"Expected calibration of at least 0. Received: {self.calibration}")
         if self.size not in ("edge", "base"):
             raise ValueError(f'Expected size "edge" or "base". Received: {self.size!r}')
         if self.start not in ("recipe", "published"):
@@ -161,7 +178,8 @@ def override(settings, assignments):
             `"children=n16_bt,n16"`.
 
     Raises:
-        ValueError: an unknown key (near ones are named), or a value of another type.
+        ValueError: an unknown key (near ones are named), or a value of another type or out of
+            bounds.
 
     >>> settings = Settings("lra_listops")
     >>> override(settings, ["pretrain.epochs=3", "children=n8_bt"]).children

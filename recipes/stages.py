@@ -17,9 +17,9 @@
 A stage whose last file is there is complete and is skipped.
 """
 
+import contextlib
 import dataclasses
 import importlib
-import shutil
 from pathlib import Path
 
 import keras
@@ -30,12 +30,16 @@ from keras_dss.hardware import hardware
 from recipes import curves, published
 from recipes.clock import Clock
 from recipes.data import Splits
-from recipes.files import locked, read_json, replacing, sha256, write_json
+from recipes.files import clear, locked, read_json, replacing, sha256, write_json
 from recipes.models import make_model
 from recipes.options import STAGES
 from recipes.origin import describe_differences, origin
 from recipes.training import Training
 
+TRAINED = (
+    "checkpoint.npz", "model.keras", "training.json", "published.json", "published.keras",
+    "publication.json",
+)  # fmt: skip
 METHODS = {
     None: "trained from Skew-HiPPO",
     "bt": "balanced truncation of {parent}, then trained",
@@ -231,21 +235,31 @@ class Stages:
         return names
 
     def restart(self, stage, models=()):
-        """Throw away what `stage` (or "all") made of the models, and all that follows from it."""
-        names = self.settings.select(models)
-        for name in names:
-            first = "pretrain" if name == self.settings.parent else "reduce"
-            if stage in ("all", first):
-                shutil.rmtree(self.work_dir / name, ignore_errors=True)
-            elif stage == "train" and first != "pretrain":
-                for file in (
-                    "checkpoint.npz", "model.keras", "training.json", "published.json",
-                    "published.keras", "publication.json",
-                ):  # fmt: skip
-                    self._file(name, file).unlink(missing_ok=True)
+        """Throw away what `stage` (or "all") made of the models, and all that follows from it.
+
+        Raises:
+            ValueError: an unknown model.
+            FolderInUse: another process is at work on one of the models; then nothing is thrown
+                away.
+        """
+        names, parent = self.settings.select(models), self.settings.parent
+        for_child, for_parent = ("all", "reduce", "train"), ("all", "pretrain")
+        begun = [
+            self.work_dir / name
+            for name in names
+            if stage in (for_parent if name == parent else for_child)
+            and (self.work_dir / name).exists()
+        ]
+        with contextlib.ExitStack() as locks:
+            for folder in begun:
+                locks.enter_context(locked(folder))
+            for folder in begun:
+                clear(folder, TRAINED if stage == "train" else None)
         if stage == "evaluate":
-            kept = {key: found for key, found in self._evaluations().items() if key not in names}
-            write_json(self.work_dir / "evaluation.json", kept)
+            with locked(self.work_dir, wait=True):
+                found = self._evaluations()
+                kept = {key: value for key, value in found.items() if key not in names}
+                write_json(self.work_dir / "evaluation.json", kept)
 
     def _train(self, name, settings):
         with locked(self.work_dir / name):

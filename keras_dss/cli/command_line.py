@@ -114,6 +114,7 @@ def _fail(message, code, debug):
         traceback.print_exc()
     line = " ".join(message.split())
     if len(line) > MESSAGE_LENGTH:
-        line = line[:MESSAGE_LENGTH] + " ..."
+        half = MESSAGE_LENGTH // 2
+        line = f"{line[:half]} ... {line[-half:]}"
     print(f"keras-dss: {line}", file=sys.stderr)
     return code

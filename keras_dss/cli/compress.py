@@ -5,7 +5,7 @@ from keras_dss.cli.console import console, start_backend
 from keras_dss.cli.errors import UsageError
 from keras_dss.cli.files import check_output
 from keras_dss.cli.progress import Stages
-from keras_dss.cli.usage import changed_flags
+from keras_dss.cli.usage import changed_flags, define_float
 
 NAME = "compress"
 ARGUMENTS = ("NAME_OR_FILE",)
@@ -77,10 +77,8 @@ def define(values):
     flags.DEFINE_integer(
         "calibration_examples", 64, "Calibrate on N training sequences.", 1, **options
     )
-    flags.DEFINE_float(
-        "train_minutes", 0.0, "Train the reduced model for X minutes.", 0.0, **options
-    )
-    flags.DEFINE_float(
+    define_float("train_minutes", 0.0, "Train the reduced model for X minutes.", 0.0, **options)
+    define_float(
         "learning_rate", 1e-3, "Of the training at its largest; it falls to 0.", 0.0, **options
     )
     flags.DEFINE_integer("batch_size", 50, "Sequences in a training batch.", 1, **options)

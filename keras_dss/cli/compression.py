@@ -11,9 +11,9 @@ from rich.table import Table
 
 from keras_dss import zoo
 from keras_dss.cli import scoring, training
-from keras_dss.cli.console import print_table
+from keras_dss.cli.console import print_table, set_seeds
 from keras_dss.cli.evaluate import baseline_cells, metric_cells, metric_names
-from keras_dss.cli.files import replacing, write_json
+from keras_dss.cli.files import relative_to, replacing, write_json
 from keras_dss.cli.progress import clock
 from keras_dss.compression import Budget, compress_model
 from keras_dss.compression.methods import check_method
@@ -66,7 +66,7 @@ class Compression:
 
     def run(self, paths, out):
         """Does all stages, prints the tables, and leaves the three files."""
-        keras.utils.set_random_seed(self.values.seed)
+        set_seeds(self.values.seed)
         splits = self._read()
         self._evaluate("original", splits)
         self._reduce(splits)
@@ -264,7 +264,7 @@ class Compression:
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "source": {
                 "name": self.source.name,
-                "file": self.source.path and str(self.source.path),
+                "file": relative_to(self.source.path, paths[1]),
                 "version": card and card["version"],
                 "test": card and card["metrics"]["test"],
             },

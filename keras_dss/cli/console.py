@@ -61,3 +61,11 @@ def start_backend():
     with quiet():
         import keras_dss.models
     return keras_dss
+
+
+def set_seeds(seed):
+    """Sets the seeds of all libraries, quietly: Keras imports TensorFlow for it on any backend."""
+    import keras
+
+    with quiet():
+        keras.utils.set_random_seed(seed)

@@ -68,6 +68,17 @@ def replacing(paths):
         os.rmdir(folder)
 
 
+def relative_to(path, beside):
+    """Returns how to get to `path` from the folder of the file `beside`; None for no path.
+
+    >>> relative_to(Path("models/a.keras"), Path("models/small/a.report.json"))
+    '../a.keras'
+    """
+    if path is None:
+        return None
+    return os.path.relpath(path.parent.resolve() / path.name, beside.parent.resolve())
+
+
 def write_json(path, content):
     """Writes JSON; numbers that are not finite, which it does not know, become null."""
     text = json.dumps(finite(content), indent=2, allow_nan=False, ensure_ascii=False)

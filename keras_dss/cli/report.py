@@ -125,8 +125,9 @@ def _parent(source, given, made):
         name = source.card["parent"]
         return sources.find_source(name) if name in zoo.list() else None
     if made and made["source"].get("file"):
-        path = Path(made["source"]["file"])
-        return sources.find_source(str(path)) if path.is_file() else None
+        file = Path(made["source"]["file"])
+        found = [path for path in (source.path.parent / file, file) if path.is_file()]
+        return sources.find_source(str(found[0])) if found else None
     if made and made["source"]["name"] in zoo.list():
         return sources.find_source(made["source"]["name"])
     return None

@@ -8,7 +8,7 @@ from keras_dss.cli.console import console, start_backend
 from keras_dss.cli.errors import UsageError
 from keras_dss.cli.files import check_output
 from keras_dss.cli.progress import Stages
-from keras_dss.cli.usage import changed_flags
+from keras_dss.cli.usage import changed_flags, define_float
 
 NAME = "search"
 ARGUMENTS = ("NAME_OR_FILE",)
@@ -72,12 +72,12 @@ def define(values):
     flags.DEFINE_integer(
         "epochs", 0, "Train each trial for N epochs; with Hyperband the longest ones.", 0, **options
     )
-    flags.DEFINE_float(
+    define_float(
         "size_weight", 0.05,
         "What all states of the model are worth, in accuracy: 0.05 for 5 points. For regression "
         "and language in multiples of the loss of the original.", 0.0, **options,
     )  # fmt: skip
-    flags.DEFINE_float("learning_rate", 1e-3, "Of the training.", 0.0, **options)
+    define_float("learning_rate", 1e-3, "Of the training.", 0.0, **options)
     flags.DEFINE_integer("batch_size", 50, "Sequences in a batch.", 1, **options)
     flags.DEFINE_integer("seed", 0, "Seed of the search and of the training.", 0, **options)
     flags.DEFINE_integer("limit", None, "Only the first N sequences of each split.", 1, **options)

@@ -11,9 +11,9 @@ from rich.table import Table
 
 from keras_dss import tuner, zoo
 from keras_dss.cli import scoring
-from keras_dss.cli.console import print_table
+from keras_dss.cli.console import print_table, set_seeds
 from keras_dss.cli.evaluate import metric_cells, metric_names
-from keras_dss.cli.files import replacing, write_json
+from keras_dss.cli.files import relative_to, replacing, write_json
 from keras_dss.hardware import hardware
 from keras_dss.scoring import are_probabilities, brief, metric_name, say, score
 
@@ -43,6 +43,7 @@ class Search:
     def run(self, paths, out):
         """Does all stages, prints the tables, and leaves the three files."""
         logging.getLogger("tensorflow").setLevel(logging.ERROR)  # each trial compiles anew
+        set_seeds(self.values.seed)
         splits = self._read()
         self.tuner = self._make_tuner(splits)
         self._search(splits)
@@ -233,7 +234,7 @@ class Search:
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "source": {
                 "name": self.source.name,
-                "file": self.source.path and str(self.source.path),
+                "file": relative_to(self.source.path, paths[1]),
                 "version": card and card["version"],
                 "test": card and card["metrics"]["test"],
             },

@@ -1,9 +1,14 @@
 """What `--help` prints."""
 
+import math
+
+from absl import flags
 from rich.padding import Padding
 from rich.table import Table
 
 from keras_dss.cli.console import console
+
+flags.disclaim_key_flags()  # those of `define_float` are its caller's
 
 
 def overview(commands):
@@ -44,6 +49,22 @@ def own_flags(values):
 def changed_flags(values):
     """The flags that were given."""
     return [flag for flag in own_flags(values) if flag.present]
+
+
+class _FiniteParser(flags.FloatParser):
+    """Numbers within bounds, neither infinite nor nan."""
+
+    def convert(self, argument):
+        number = super().convert(argument)
+        if not math.isfinite(number):
+            raise ValueError(f"expected a finite number. Received: {argument}")
+        return number
+
+
+def define_float(name, default, meaning, lower_bound, flag_values):
+    """Defines a flag that takes a finite number of at least `lower_bound`."""
+    parser, serializer = _FiniteParser(lower_bound), flags.ArgumentSerializer()
+    flags.DEFINE(parser, name, default, meaning, flag_values, serializer)
 
 
 def _grid():

@@ -75,7 +75,7 @@ def test_debug_shows_the_traceback(run):
         (KeyboardInterrupt(), 130, "keras-dss: interrupted; no file was written\n"),
         (KeyError("a"), 1, "keras-dss: unexpected KeyError: 'a'\n"),
         (OSError("no\n  room"), 1, "keras-dss: no room\n"),
-        (ValueError("x" * 5000), 1, f"keras-dss: {'x' * command_line.MESSAGE_LENGTH} ...\n"),
+        (ValueError("x" * 5000 + "y" * 5000), 1, f"keras-dss: {'x' * 400} ... {'y' * 400}\n"),
     ],
 )
 def test_errors_at_work(run, monkeypatch, error, code, text):

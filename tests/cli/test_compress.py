@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import os
 import struct
 import types
 
@@ -99,7 +100,14 @@ def test_file_without_a_task(run, tmp_path):
     assert code == 0 and "No accuracy was measured" in out
     report = json.loads((tmp_path / "b.report.json").read_text())
     assert report["models"]["reduced"]["test"] is None and report["data"] is None
-    assert report["source"]["file"] == str(tmp_path / "a.keras")
+    assert report["source"]["file"] == "a.keras"
+
+
+def test_what_seeding_writes_is_held_back(run, monkeypatch, tmp_path):
+    make_model(state_size=4).save(tmp_path / "a.keras")
+    monkeypatch.setattr(keras.utils, "set_random_seed", lambda _: os.write(2, b"a greeting"))
+    code, _, err = run("compress", tmp_path / "a.keras", "--rank=2", f"--output={tmp_path}/b.keras")
+    assert code == 0 and "greeting" not in err
 
 
 def test_methods_are_those_of_the_package():
@@ -133,6 +141,9 @@ def test_methods_are_those_of_the_package():
         (["--rank=2", "--output=old.keras"], ["--overwrite", "old.keras already"]),
         (["--rank=2", "--output=there.keras"], ["the folder there.keras"]),
         (["--rank=2", "--output=a.keras", "--train_minutes=-1"], ["--train_minutes=-1"]),
+        (["--rank=2", "--output=a.keras", "--train_minutes=inf"], ["a finite number", "inf"]),
+        (["--rank=2", "--output=a.keras", "--train_minutes=nan"], ["a finite number", "nan"]),
+        (["--rank=2", "--output=a.keras", "--learning_rate=inf"], ["--learning_rate=inf"]),
         (["--rank=2", "--output=a.keras", "--learning_rate=0"], ["--learning_rate above 0"]),
         (["--rank=2", "--output=a.keras", "--method=modal", "--calibrate"], ["balanced", "=modal"]),
         (["--rank=2", "--output=a.keras", "--refit=calibration"], ["needs --calibrate"]),

@@ -43,6 +43,27 @@ def test_a_compressed_file_finds_its_parent_and_its_report(run, place, tmp_path)
     assert "theirs" in found.text and "whole model" not in found.text
 
 
+def test_a_parent_is_found_from_other_folders(run, monkeypatch, tmp_path):
+    folder = tmp_path / "models"
+    (folder / "small").mkdir(parents=True)
+    support.make_model(state_size=4).save(folder / "parent.keras")
+    monkeypatch.chdir(folder)
+    assert run("compress", "parent.keras", "--rank=2", "--output=small/a.keras")[0] == 0
+
+    monkeypatch.chdir(tmp_path)
+    folder = folder.rename(tmp_path / "moved")
+    report = ("report", folder / "small" / "a.keras", "--overwrite", f"--output={tmp_path}/a.html")
+    code, _, err = run(*report)
+    assert code == 0 and "a, beside parent" in err
+
+    path = folder / "small" / "a.report.json"
+    content = path.read_text()
+    path.write_text(content.replace('"file": "../parent.keras"', '"file": "moved/parent.keras"'))
+    assert path.read_text() != content
+    code, _, err = run(*report)
+    assert code == 0 and "a, beside parent" in err
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

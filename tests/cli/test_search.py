@@ -83,6 +83,7 @@ def test_training_with_calibration_of_a_file(run, place, tmp_path):
     code, out, err = run("search", tmp_path / "a.keras", *flags, f"--output={tmp_path}/b.keras")
     assert code == 0, err
     report = json.loads((tmp_path / "b.search.json").read_text())
+    assert report["source"]["file"] == "a.keras"
     assert {trial["values"]["rank"] for trial in report["trials"]} == {2}
     assert report["data"]["examples"] == {"validation": 16, "train": 16, "test": 16}
     model = keras.models.load_model(tmp_path / "b.keras")
@@ -110,6 +111,8 @@ def test_choices_are_those_of_the_package():
         (["--output=a.keras", "--refit=calibration"], ["needs --calibrate"]),
         (["--output=a.keras", "--method=finite_horizon"], ["needs --horizon"]),
         (["--output=a.keras", "--learning_rate=0"], ["above 0"]),
+        (["--output=a.keras", "--learning_rate=nan"], ["a finite number", "nan"]),
+        (["--output=a.keras", "--size_weight=inf"], ["--size_weight=inf"]),
         (["--output=a.keras", "--data_dir=none"], ["folder of data", "none"]),
     ],
 )

@@ -51,3 +51,16 @@ def test_locked(tmp_path):
             pass
     with files.locked(tmp_path):
         pass
+
+
+def test_clear_keeps_the_lock(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for name in ("a", "b", "folder/c"):
+        (tmp_path / name).write_text(name)
+    with files.locked(tmp_path):
+        files.clear(tmp_path, ["a", "none"])
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "b", "folder"]
+        files.clear(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+        with pytest.raises(files.FolderInUse), files.locked(tmp_path):
+            pass

@@ -151,6 +151,9 @@ def test_bad_lines_are_named_before_anything_is_trained(tmp_path):
         assert word in text
     with pytest.raises(queue.QueueError, match="Expected a file with a queue"):
         queue.read_queue(tmp_path / "none")
+    path.write_bytes("--recipe=größe".encode("latin-1"))
+    with pytest.raises(queue.QueueError, match="Expected a file with a queue.*'utf-8' codec"):
+        queue.read_queue(path)
 
 
 def test_the_real_queue():

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from recipes import options
-from recipes.files import read_checkpoint, read_json
+from recipes.files import FolderInUse, locked, read_checkpoint, read_json
+from recipes.queue import BUSY
 from recipes.settings import override
 from recipes.stages import StageError, Stages
 from recipes.training import Clock
@@ -31,6 +32,7 @@ def start(folder, *flags):
     return subprocess.Popen(
         command(folder, *flags), cwd=ROOT, text=True, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, env=os.environ | {"KERAS_DSS_ZOO_DIR": str(folder / "zoo")},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # not that of a job
     )  # fmt: skip
 
 
@@ -138,6 +140,20 @@ def test_max_minutes_stops_at_a_checkpoint(tmp_path):
     assert not (tmp_path / PARENT / "training.json").exists()
 
 
+def test_interrupted(tmp_path):
+    path = tmp_path / PARENT / "checkpoint.npz"
+    flags = ("--set=pretrain.epochs=999", "--set=checkpoint_minutes=0", "--restart")
+    process = start(tmp_path, *flags)
+    while process.poll() is None and not path.exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 130 and "Traceback" not in errors
+    text = "Interrupted; the same command without --restart goes on from the last checkpoint."
+    assert text in errors
+    assert read_checkpoint(path)[1]["state"]["step"] > 0
+
+
 def test_stages_do_not_depend_on_the_process(tmp_path):
     """A model trained after another one, or stopped at every step, gets the same weights."""
     one = make_stages(tmp_path / "one", "train.epochs=1")
@@ -180,6 +196,34 @@ def test_other_settings_and_restart(tmp_path):
     assert other.run("pretrain")
     with pytest.raises(StageError, match="Expected an evaluation of lra_listops_n6"):
         other.run("publish", ["n6"])
+
+
+def test_restart_spares_a_training_at_work(tmp_path):
+    make_stages(tmp_path, clock=Clock(0.0)).run("pretrain")
+    path, child = (tmp_path / name / "checkpoint.npz" for name in (PARENT, CONTROL))
+    child.parent.mkdir()
+    child.touch()
+    before, lock = modified(path), (path.parent / ".lock").stat().st_ino
+    with locked(path.parent):
+        with pytest.raises(FolderInUse, match=PARENT):
+            make_stages(tmp_path).restart("pretrain")
+        process = start(tmp_path, "--restart", "--set=model.dropout=0.1", "--max_minutes=0")
+        _, errors = process.communicate(timeout=300)
+    assert process.returncode == BUSY and "Error: Expected a folder that no other" in errors
+    assert modified(path) == before and child.exists()
+    make_stages(tmp_path).restart("all")
+    assert not path.exists() and not child.exists()
+    assert (path.parent / ".lock").stat().st_ino == lock
+
+
+def test_data_that_is_missing(tmp_path):
+    process = subprocess.run(
+        [sys.executable, "-m", "recipes.run", "--recipe=smnist", f"--data_dir={tmp_path / 'none'}",
+         f"--work_dir={tmp_path / 'work'}"],
+        cwd=ROOT, text=True, capture_output=True, timeout=300,
+    )  # fmt: skip
+    assert process.returncode == 1 and "Traceback" not in process.stderr
+    assert "Error: The data folder must exist." in process.stderr
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,15 @@ def test_override_leaves_the_original_alone():
         ("model.bidirectional=1", "of type bool. Received: '1'"),
         ("train.clip_norm=much", "float or None. Received: 'much'"),
         ("children=16_bt", "such as n16_bt or n16. Received: '16_bt'"),
+        ("pretrain.epochs=0", "epochs of at least 1. Received: 0"),
+        ("train.batch_size=-2", "batch_size of at least 1. Received: -2"),
+        ("train.validate_every=0", "validate_every of at least 1. Received: 0"),
+        ("state_size=0", "state_size of at least 1. Received: 0"),
+        ("children=n0_bt", "state_size of at least 1. Received: 0"),
+        ("model.features=0", "features of at least 1. Received: 0"),
+        ("model.num_blocks=0", "num_blocks of at least 1. Received: 0"),
+        ("num_lengths=0", "num_lengths of at least 1. Received: 0"),
+        ("calibration=-1", "calibration of at least 0. Received: -1"),
     ],
 )
 def test_override_refuses(assignment, message):
