@@ -64,14 +64,18 @@ def chunk_products(inputs, toeplitz, write, read, decay):
     return with_gradient(with_states, plain, [ops.convert_to_tensor(x) for x in tensors])
 
 
+def matmul(a, b):
+    """a b of stacks of matrices, in float64 where they are: `keras.ops` goes on in float32."""
+    return a @ b if a.dtype == b.dtype else ops.matmul(a, b)
+
+
 def _product(a, b, add_to=None):
     """a b of stacks of matrices, plus a matrix that may be overwritten."""
     if add_to is None:
-        return ops.matmul(a, b)
+        return matmul(a, b)
     if keras.backend.backend() == "torch" and not add_to.requires_grad:
-        if add_to.dtype == a.dtype == b.dtype:  # keras.ops makes float64 of torch float32
-            return add_to.baddbmm_(a, b)
-    return add_to + ops.matmul(a, b)
+        return add_to.baddbmm_(a, b)
+    return add_to + matmul(a, b)
 
 
 def _transposed(x):

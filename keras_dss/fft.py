@@ -14,7 +14,7 @@ import keras
 from keras import ops
 
 from keras_dss import tiles
-from keras_dss.gradients import with_gradient
+from keras_dss.gradients import differentiable_gradients, with_gradient
 
 LARGEST = 2**24  # numbers of one sequence that TensorFlow transforms at a time
 BLOCK = 2**19  # numbers of several sequences that torch does, in the cache
@@ -163,9 +163,9 @@ def _torch():
         def backward(context, upstream):
             inputs, taps = context.saved_tensors
             size = context.size
-            if torch.is_grad_enabled():  # of a gradient of higher order
+            if torch.is_grad_enabled():
                 y = differentiable(inputs, taps, size)
-                return *torch.autograd.grad(y, (inputs, taps), upstream, create_graph=True), None
+                return *differentiable_gradients(y, (inputs, taps), upstream), None
             workspace = Workspace(inputs, size)
             du, dk = torch.empty_like(inputs), torch.empty_like(taps)
             features, sequences = parts(inputs, size)

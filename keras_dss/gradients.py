@@ -79,11 +79,17 @@ def _torch():
         def backward(context, upstream):
             if not torch.is_grad_enabled():
                 return None, None, *context.gradient(upstream)
-            tensors = context.saved_tensors  # of a gradient of higher order
-            wanted = [x for x in tensors if x.requires_grad]
-            found = iter(
-                torch.autograd.grad(context.plain(*tensors), wanted, upstream, create_graph=True)
-            )
-            return None, None, *(next(found) if x.requires_grad else None for x in tensors)
+            tensors = context.saved_tensors
+            value = context.plain(*tensors)
+            return None, None, *differentiable_gradients(value, tensors, upstream)
 
     return Function
+
+
+def differentiable_gradients(value, tensors, upstream):
+    """On torch: gradients to tensors that may be differentiated again, None for those without."""
+    import torch
+
+    wanted = [x for x in tensors if x.requires_grad]
+    found = iter(torch.autograd.grad(value, wanted, upstream, create_graph=True, allow_unused=True))
+    return [next(found) if x.requires_grad else None for x in tensors]

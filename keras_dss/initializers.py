@@ -9,6 +9,8 @@ from keras import ops
 
 from keras_dss.ssm import skew_hippo
 
+STORED = {"float32": "<f4", "float64": "<f8"}
+
 
 @keras.saving.register_keras_serializable(package="keras_dss")
 class SkewHiPPO(keras.initializers.Initializer):
@@ -89,13 +91,15 @@ class ReducedRank(keras.initializers.Initializer):
 
     Holds one weight of a layer whose state was reduced (by balanced truncation, say), so that a
     model rebuilt from its configuration starts from the reduced parameters. The configuration
-    stores little-endian float32 in base64.
+    stores them, little-endian, in base64.
 
     Args:
         values: array of the weight's shape.
+        dtype: `"float32"` or `"float64"`, in which the values are held.
 
     Raises:
-        ValueError: if the values are not finite, or if the weight asked for has another shape.
+        ValueError: for any other `dtype`, if the values are not finite, or if the weight asked for
+            has another shape.
 
     Example:
 
@@ -105,8 +109,11 @@ class ReducedRank(keras.initializers.Initializer):
     Source: Ezoe and Sato, arXiv 2402.15993.
     """
 
-    def __init__(self, values):
-        self.values = np.array(values, dtype="<f4")
+    def __init__(self, values, dtype="float32"):
+        if dtype not in STORED:
+            raise ValueError(f"`dtype` must be one of {tuple(STORED)}. Received: dtype={dtype!r}")
+        self.dtype = dtype
+        self.values = np.array(values, dtype=STORED[dtype])
         if not np.isfinite(self.values).all():
             raise ValueError(
                 "Reduced parameters must be finite. "
@@ -123,9 +130,11 @@ class ReducedRank(keras.initializers.Initializer):
 
     def get_config(self):
         encoded = base64.b64encode(self.values.tobytes()).decode("ascii")
-        return {"values": encoded, "shape": list(self.values.shape)}
+        config = {"values": encoded, "shape": list(self.values.shape)}
+        return config if self.dtype == "float32" else config | {"dtype": self.dtype}
 
     @classmethod
     def from_config(cls, config):
-        values = np.frombuffer(base64.b64decode(config["values"]), dtype="<f4")
-        return cls(values.reshape(config["shape"]))
+        dtype = config.get("dtype", "float32")
+        values = np.frombuffer(base64.b64decode(config["values"]), dtype=STORED[dtype])
+        return cls(values.reshape(config["shape"]), dtype)

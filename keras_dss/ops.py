@@ -18,7 +18,7 @@ import scipy.fft
 from keras import ops
 
 from keras_dss import phases
-from keras_dss.chunks import chunk_products
+from keras_dss.chunks import chunk_products, matmul
 from keras_dss.fft import circular_convolution
 from keras_dss.gradients import with_gradient
 
@@ -41,10 +41,18 @@ def complex_divide(a, b):
 
 def complex_expm1(x):
     """exp(x) - 1 of a pair, without cancellation near x = 0."""
-    half = ops.sin(0.5 * x[1])
-    re = ops.expm1(x[0]) * ops.cos(x[1]) - 2.0 * half * half
-    im = ops.exp(x[0]) * ops.sin(x[1])
-    return re, im
+    half = _cos_sin(0.5 * x[1])[1]
+    cos, sin = _cos_sin(x[1])
+    return ops.expm1(x[0]) * cos - 2.0 * half * half, ops.exp(x[0]) * sin
+
+
+def _cos_sin(angle):
+    """Both in float64 where the angle is: those of `keras.ops` are float32 on JAX."""
+    if keras.backend.backend() == "jax":
+        import jax.numpy as jnp
+
+        return jnp.cos(angle), jnp.sin(angle)
+    return ops.cos(angle), ops.sin(angle)
 
 
 def _with_turns(x):
@@ -70,8 +78,8 @@ def powers(x, steps):
     """
     exponent = x[0] * ops.cast(steps, x[0].dtype)
     magnitude = ops.where(exponent > SMALLEST_EXPONENT, ops.exp(exponent), 0.0)
-    phase = _phase(x, steps)
-    return magnitude * ops.cos(phase), magnitude * ops.sin(phase)
+    cos, sin = _cos_sin(_phase(x, steps))
+    return magnitude * cos, magnitude * sin
 
 
 def geometric_powers(x, step, count):
@@ -97,7 +105,9 @@ def geometric_powers(x, step, count):
 
 
 def _block_length(length):
-    return max(8, 2 ** math.ceil(math.log2(math.sqrt(length)))) if isinstance(length, int) else 64
+    if not isinstance(length, int):
+        return 64
+    return max(8, 2 ** math.ceil(math.log2(math.sqrt(max(1, length)))))
 
 
 def kernel(log_poles, residues, length):
@@ -132,7 +142,7 @@ def kernel(log_poles, residues, length):
         c = tuple(part[..., None, :] for part in c)  # (..., 1, N)
         re, im = complex_multiply(c, outer)  # (..., L/b, N)
         inner = [ops.swapaxes(part, -1, -2) for part in inner]  # (..., N, b)
-        taps = ops.matmul(re, inner[0]) - ops.matmul(im, inner[1])  # (..., L/b, b)
+        taps = matmul(re, inner[0]) - matmul(im, inner[1])  # (..., L/b, b)
         taps = ops.reshape(taps, tuple(taps.shape[:-2]) + (num_blocks * block,))  # (..., L/b * b)
         return taps[..., :length]
 
@@ -147,8 +157,8 @@ def kernel(log_poles, residues, length):
             g = _blocks(upstream, block, num_blocks, length)  # (..., L/b, b)
             p = ops.cast(ops.arange(block, dtype="int32"), re.dtype)  # (b,)
             q = block * ops.cast(ops.arange(num_blocks, dtype="int32"), re.dtype)[:, None]
-            s = tuple(ops.matmul(g, part) for part in inner)  # (..., L/b, N)
-            t = tuple(ops.matmul(g * p, part) for part in inner)
+            s = tuple(matmul(g, part) for part in inner)  # (..., L/b, N)
+            t = tuple(matmul(g * p, part) for part in inner)
             t = tuple(a + q * b for a, b in zip(t, s, strict=True))
             dc = tuple(ops.sum(part, axis=-2) for part in complex_multiply(outer, s))  # (..., N)
             dx = tuple(ops.sum(part, axis=-2) for part in complex_multiply(outer, t))
@@ -426,9 +436,9 @@ def chunked_convolution(inputs, log_poles, residues, chunk=128, state=None):
     for size in pieces:
         toeplitz, read, write, decay = maps[size]
         piece = u[..., start : start + size]  # (H, B, b)
-        outputs.append(ops.matmul(piece, toeplitz) + ops.matmul(s, read))  # (H, B, b)
+        outputs.append(matmul(piece, toeplitz) + matmul(s, read))  # (H, B, b)
         re, im = complex_multiply(decay, (s[..., :modes], s[..., modes:]))
-        s = ops.concatenate([re, im], axis=-1) + ops.matmul(piece, write)  # (H, B, 2N)
+        s = ops.concatenate([re, im], axis=-1) + matmul(piece, write)  # (H, B, 2N)
         start += size
     outputs = ops.transpose(ops.concatenate(outputs, axis=-1), (1, 2, 0))  # (B, L, H)
     s = ops.transpose(s, (1, 0, 2))  # (B, H, 2N)

@@ -51,9 +51,18 @@ class DSSAdamW(keras.optimizers.AdamW):
         self.step_learning_rate_scale = step_learning_rate_scale
         self.scales = dict.fromkeys(EIGENVALUE_WEIGHTS + OUTPUT_WEIGHTS, ssm_learning_rate_scale)
         self.scales |= dict.fromkeys(STEP_WEIGHTS, step_learning_rate_scale)
-        names = EIGENVALUE_WEIGHTS + OUTPUT_WEIGHTS + STEP_WEIGHTS
+        self.exclude_from_weight_decay()
+
+    def exclude_from_weight_decay(self, var_list=None, var_names=None):
+        """Excludes other weights too, as `keras.optimizers.AdamW` does.
+
+        Args:
+            var_list: list of variables.
+            var_names: list of regular expressions of their names.
+        """
         # TensorFlow hands over its own variables, named "block_0/ssm_0/W:0"
-        self.exclude_from_weight_decay(var_names=[rf"(^|/){name}(:\d+)?$" for name in names])
+        own = [rf"(^|/){name}(:\d+)?$" for name in self.scales]
+        super().exclude_from_weight_decay(var_list, [*(var_names or []), *own])
 
     def update_step(self, gradient, variable, learning_rate):
         name = variable.name.split("/")[-1].split(":")[0]

@@ -61,6 +61,14 @@ def test_reduced_rank():
     assert keras.backend.standardize_dtype(initializer((2, 3), "float16").dtype) == "float16"
 
 
+def test_reduced_rank_in_float64():
+    values = np.random.default_rng(0).normal(size=(2, 3))
+    initializer = ReducedRank(values, "float64")
+    again = ReducedRank.from_config(json.loads(json.dumps(initializer.get_config())))
+    np.testing.assert_array_equal(again.values, values)
+    assert "dtype" not in ReducedRank(values).get_config()
+
+
 @pytest.mark.parametrize(
     "initializer", [SkewHiPPO("im"), LogUniform(1e-4, 1e-2, seed=3), ReducedRank([[1.5, -2.0]])]
 )
@@ -82,5 +90,7 @@ def test_bad_input():
             LogUniform(*bounds)
     with pytest.raises(ValueError, match="must be finite. Received: 2 values that are not"):
         ReducedRank([1.0, np.nan, np.inf])
+    with pytest.raises(ValueError, match="`dtype` must be one of .* Received: dtype='int8'"):
+        ReducedRank([1.0], "int8")
     with pytest.raises(ValueError, match=r"have shape \(2,\). Received: shape=\(3,\)"):
         ReducedRank([1.0, 2.0])((3,))

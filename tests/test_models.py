@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_dss import compress_model
 from keras_dss.layers import DSS, DSSBlock
 from keras_dss.models import (
     DSSClassifier,
@@ -175,16 +176,44 @@ def test_given_blocks():
     assert again.blocks[0].glu and again.blocks[1].ssm.bidirectional
 
 
-@pytest.mark.parametrize("trainable", ["model", "ssm", "block"])
+PARTS = {
+    "model": lambda model: model,
+    "encoder": lambda model: model.get_layer("encoder"),
+    "norm": lambda model: model.layers[-3],
+    "downsample": lambda model: model.get_layer("downsample_1"),
+    "ssm": lambda model: model.blocks[0].ssm,
+    "mix": lambda model: model.blocks[0].mix,
+    "block": lambda model: model.blocks[1],
+}
+
+
+@pytest.mark.parametrize("trainable", PARTS)
 def test_frozen_parts_come_back_frozen(trainable, tmp_path):
-    model = make_model("tokens")
-    part = {"model": model, "ssm": model.blocks[0].ssm, "block": model.blocks[1]}[trainable]
+    model = make_model("fewer", downsampling=[1, 2])
+    part = PARTS[trainable](model)
     part.trainable = False
     names = [w.path for w in model.trainable_weights]
     assert len(names) == len(model.weights) - len(part.weights)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert len(loaded.trainable_weights) == len(names)
+    assert [w.trainable for w in loaded.weights] == [w.trainable for w in model.weights]
+
+
+@pytest.mark.parametrize("variant", ["fewer", "fewer_zeros"])
+def test_quantised_models_are_loaded(variant, tmp_path):
+    model, x = make_model(variant), make_inputs(variant)
+    model.quantize("int8")
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    for other in (loaded, clone):
+        assert other.get_layer("encoder").quantization_mode == "int8"
+        np.testing.assert_array_equal(numpy(other(x)), numpy(model(x)))
+    small = compress_model(model, rank=2)
+    assert small.blocks[0].mix.quantization_mode == "int8"
+    np.testing.assert_array_equal(numpy(small.layers[-1].kernel), numpy(model.layers[-1].kernel))
 
 
 @pytest.mark.parametrize("policy", ["float64", "mixed_float16", "mixed_bfloat16", "bfloat16"])
@@ -262,6 +291,9 @@ BAD = [
     ({"readout": "max"}, "`kind` must be one of"),
     ({"parameterization": "softmax"}, "`kernel_length` must be a positive integer"),
     ({"blocks": []}, "at least one block"),
+    ({"blocks": DSSBlock(DSS(4))}, "a list of at least one block. Received: blocks=<DSSBlock"),
+    ({"blocks": [DSS(4)]}, "DSSBlock layers alone. Received: <DSS"),
+    ({"blocks": [DSSBlock(DSS(4))] * 2}, "a DSS layer of their own. Received: layers"),
 ]
 
 
@@ -276,6 +308,7 @@ BAD_OTHERS = [
     ("steps", {"horizon": 3}, "readout=None, horizon=3"),
     ("forecast", {"channels": 3}, "num_outputs=2, channels=3"),
     ("vector", {"relative": True}, "mask_zeros=True"),
+    ("forecast", {"horizon": 0}, "`horizon` must be a positive integer. Received: horizon=0"),
     ("pairs", {"readout": "max"}, "`kind` must be one of"),
 ]
 
@@ -290,6 +323,14 @@ def test_bad_options_of_other_models(variant, options, message):
 def test_unknown_options(variant):
     with pytest.raises(TypeError, match="state_sizes"):
         make_model(variant, state_sizes=3)
+
+
+@pytest.mark.parametrize("kind", [DSSClassifier, DSSPairClassifier, DSSRegressor, DSSLanguageModel])
+def test_options_beside_blocks(kind):
+    options = {"num_classes": 3} if kind in (DSSClassifier, DSSPairClassifier) else {}
+    options |= {"vocabulary_size": 7} if kind in (DSSPairClassifier, DSSLanguageModel) else {}
+    with pytest.raises(TypeError, match="no others beside them. Received: bidirectonal"):
+        kind(features=4, blocks=[DSSBlock(DSS(4))], bidirectonal=True, **options)
 
 
 def test_wrong_rank_of_input():

@@ -61,6 +61,15 @@ def test_weight_decay_of_the_others_only():
             )
 
 
+def test_other_exclusions_come_on_top():
+    optimizer = DSSAdamW(1e-2, weight_decay=0.3)
+    optimizer.exclude_from_weight_decay(var_names=["kernel"])
+    found, _ = run(optimizer, steps=1)
+    plain, _ = run(DSSAdamW(1e-2), steps=1)
+    decayed = {name for name in plain if not np.array_equal(found[name], plain[name])}
+    assert decayed == {"D", "W_other"}
+
+
 def test_names_are_those_of_the_layers():
     for options in ({}, {"parameterization": "softmax", "kernel_length": 9}):
         layer = DSS(4, **options)

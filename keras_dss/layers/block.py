@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_dss.layers.composed import Composed, source_policy
 from keras_dss.layers.dss import DSS
 from keras_dss.layers.parameters import one_of
 
@@ -9,7 +10,7 @@ NORMALIZATIONS = ("layer", "batch", None)
 
 
 @keras.saving.register_keras_serializable(package="keras_dss")
-class DSSBlock(keras.layers.Layer):
+class DSSBlock(Composed):
     """DSS, GELU, dropout and a mix of the features, with normalization around a residual.
 
     Pre-norm computes `x + mix(dropout(gelu(ssm(norm(x)))))`, post-norm
@@ -18,7 +19,8 @@ class DSSBlock(keras.layers.Layer):
     normalization counts valid steps only.
 
     Args:
-        ssm: a `DSS` layer.
+        ssm: a `DSS` layer of this block alone, which computes under its own dtype policy. A shared
+            one cannot be loaded from a file.
         normalization: `"layer"`, `"batch"` or None.
         prenorm: True for pre-norm, False for post-norm.
         glu: whether the mix is gated.
@@ -30,6 +32,9 @@ class DSSBlock(keras.layers.Layer):
     Returns:
         (batch, length, H).
 
+    Raises:
+        ValueError: for an `ssm` that is no `DSS`, and for options that are not listed.
+
     Example:
 
     >>> from keras_dss.layers import DSS
@@ -37,6 +42,8 @@ class DSSBlock(keras.layers.Layer):
     >>> tuple(block(keras.ops.ones((2, 100, 8))).shape)
     (2, 100, 8)
     """
+
+    parts = ("norm", "mix")
 
     def __init__(
         self, ssm, *, normalization="layer", prenorm=True, glu=False, dropout=0.0, **kwargs
@@ -55,18 +62,17 @@ class DSSBlock(keras.layers.Layer):
 
     def build(self, input_shape):
         features = input_shape[-1]
-        dtype = self.dtype_policy
+        dtype = source_policy(self.dtype_policy)
         self.norm = make_normalization(self.normalization, dtype)
         if self.norm is not None:
             self.norm.build(input_shape)
         if not self.ssm.built:
             self.ssm.build(input_shape)
         self.drop = keras.layers.Dropout(self.dropout, noise_shape=(None, 1, None), dtype=dtype)
-        self.mix = keras.layers.Dense(2 * features if self.glu else features, dtype=dtype)
+        width = 2 * features if self.glu else features
+        self.mix = keras.layers.Dense(width, dtype=self.dtype_policy)
         self.mix.build(input_shape)
-        for layer in (self.norm, self.mix):
-            if layer is not None:
-                layer.trainable = self.trainable
+        self._restore()
 
     def call(self, inputs, mask=None, training=False):
         x = self._normalize(inputs, mask, training) if self.prenorm else inputs
@@ -97,7 +103,7 @@ class DSSBlock(keras.layers.Layer):
     def from_config(cls, config):
         config = dict(config)
         config["ssm"] = keras.saving.deserialize_keras_object(config["ssm"])
-        return cls(**config)
+        return super().from_config(config)
 
 
 def make_normalization(kind, dtype=None):

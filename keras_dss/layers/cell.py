@@ -29,7 +29,8 @@ class DSSCell(DSSParameters):
         `(outputs, states)`: (batch, H) and the new list.
 
     Raises:
-        ValueError: for `bidirectional=True`, which has no recurrence in time.
+        ValueError: for `bidirectional=True`, which has no recurrence in time, and for inputs of
+            other than `features` features.
 
     Example:
 
@@ -58,6 +59,11 @@ class DSSCell(DSSParameters):
         return self.ssm_dtype
 
     def build(self, input_shape):
+        if self._features not in (None, input_shape[-1]):
+            raise ValueError(
+                f"Layer {self.name!r} expected inputs of features={self._features}. "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
         self._build_parameters(input_shape[-1])
         self._features = input_shape[-1]
 
@@ -71,7 +77,8 @@ class DSSCell(DSSParameters):
         state = tuple(ops.reshape(ops.cast(part, self.ssm_dtype), shape) for part in states)
         poles = dss_ops.powers(self.log_poles(), ops.ones((), dtype="int32"))  # (H, N)
         outputs, state = dss_ops.recurrence_step(u, state, poles, self.residues())
-        outputs = ops.cast(outputs + u * self.D, self.dtype_policy.compute_dtype)  # (B, H)
+        outputs = outputs + u * ops.convert_to_tensor(self.D)  # (B, H)
+        outputs = ops.cast(outputs, self.dtype_policy.compute_dtype)
         return outputs, [ops.reshape(part, (-1, self.state_size[0])) for part in state]
 
     def get_config(self):

@@ -3,11 +3,12 @@
 import keras
 from keras import ops
 
+from keras_dss.layers.composed import Composed
 from keras_dss.layers.parameters import _positive_integer
 
 
 @keras.saving.register_keras_serializable(package="keras_dss")
-class Downsample(keras.layers.Layer):
+class Downsample(Composed):
     """Joins every `factor` steps to one by a linear map: (B, L, H) -> (B, ceil(L / factor), H).
 
         y_k = W [u_{fk}; u_{fk+1}; ...; u_{fk+f-1}] + b
@@ -33,6 +34,8 @@ class Downsample(keras.layers.Layer):
     2022, arXiv 2202.09729, at constant width.
     """
 
+    parts = ("mix",)
+
     def __init__(self, factor, **kwargs):
         super().__init__(**kwargs)
         self.factor = _positive_integer("factor", factor)
@@ -42,11 +45,11 @@ class Downsample(keras.layers.Layer):
         features = input_shape[-1]
         self.mix = keras.layers.Dense(features, dtype=self.dtype_policy)
         self.mix.build((None, self.factor * features))
-        self.mix.trainable = self.trainable
+        self._restore()
 
     def call(self, inputs, mask=None):
         if mask is not None:
-            inputs = inputs * ops.cast(mask, inputs.dtype)[..., None]
+            inputs = ops.where(ops.expand_dims(mask, -1), inputs, 0.0)
         return self.mix(self._windows(inputs))  # (B, ceil(L / f), H)
 
     def compute_mask(self, inputs, mask=None):

@@ -36,8 +36,9 @@ class DSS(DSSParameters):
     between them, in O(N L) time, without a kernel: see `convolution`.
 
     The parameters and the convolution are float32 (float64 under a float64 policy) whatever the
-    dtype policy; inputs and outputs follow the policy. Padded steps of a mask neither feed the
-    system nor see anything of it: their outputs are zero.
+    dtype policy; inputs and outputs follow the policy, a quantised one being that of its source.
+    Padded steps of a mask neither feed the system, whatever they hold, nor see anything of it:
+    their outputs are zero.
 
     Args:
         state_size: N, the number of complex modes of each feature.
@@ -68,8 +69,8 @@ class DSS(DSSParameters):
         (batch, length, features) in the policy's compute dtype.
 
     Raises:
-        ValueError: for options that are not listed, inputs that are not of rank 3, and inputs
-            longer than the kernel of a softmax layer.
+        ValueError: for options that are not listed, inputs that are not of rank 3, inputs longer
+            than the kernel of a softmax layer, and an export from JAX for any length.
 
     Example:
 
@@ -105,14 +106,17 @@ class DSS(DSSParameters):
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: input_shape[-1]})
 
     def call(self, inputs, mask=None):
+        length = self._length(inputs)
         u = ops.cast(inputs, self.ssm_dtype)  # (B, L, H)
-        valid = None if mask is None else ops.cast(mask, self.ssm_dtype)[..., None]  # (B, L, 1)
-        if valid is not None:
-            u = u * valid
+        if 0 in inputs.shape[:2]:
+            return ops.cast(u * ops.convert_to_tensor(self.D), self.compute_dtype)
+        if mask is not None:
+            mask = ops.expand_dims(mask, -1)  # (B, L, 1)
+            u = ops.where(mask, u, 0.0)
         convolve = self._by_products if self._few_modes(inputs) else self._by_ffts
-        outputs = convolve(u, self._length(inputs))  # (B, L, H)
-        if valid is not None:
-            outputs = outputs * valid
+        outputs = convolve(u, length)  # (B, L, H)
+        if mask is not None:
+            outputs = outputs * ops.cast(mask, self.ssm_dtype)
         return ops.cast(outputs, self.compute_dtype)
 
     def _few_modes(self, inputs):
@@ -150,6 +154,13 @@ class DSS(DSSParameters):
 
     def _length(self, inputs):
         length = inputs.shape[1]
+        known = length is None or isinstance(length, int)
+        if keras.backend.backend() == "jax" and not known:
+            raise ValueError(
+                "JAX exports models of a known length only: expected one in `input_signature`. "
+                "TensorFlow exports models of any length. "
+                f"Received: inputs of shape {tuple(inputs.shape)}"
+            )
         message = (
             f"Layer {self.name!r} has a softmax kernel of kernel_length={self.kernel_length} "
             f"steps and takes no longer input. Received: inputs of shape {tuple(inputs.shape)}"
@@ -185,7 +196,8 @@ class DSS(DSSParameters):
             **kwargs: other arguments of the layer, `parameterization` among them.
 
         Raises:
-            ValueError: for a system of another rank, or unstable with `parameterization="exp"`.
+            ValueError: for a system of another rank, unstable with `parameterization="exp"`, or
+                with a feedthrough backwards, and for `eigenvalues="shared"`.
 
         Example:
 
@@ -201,6 +213,11 @@ class DSS(DSSParameters):
             raise ValueError(
                 "A layer is made from a system of shape (H, N), or (2, H, N) for both directions. "
                 f"Received: a system of shape {system.poles.shape}"
+            )
+        if kwargs.get("eigenvalues", "per_feature") != "per_feature":
+            raise ValueError(
+                "A layer made from a system has eigenvalues='per_feature'. "
+                f"Received: eigenvalues={kwargs['eigenvalues']!r}"
             )
         features, modes = system.poles.shape[-2:]
         log_dt = np.zeros(features) if dt is None else np.log(np.asarray(dt, "float64"))
@@ -220,16 +237,24 @@ def reduced_config(layer, system, log_dt):
         dict for `DSS.from_config`, with per-feature eigenvalues and `ReducedRank` initializers.
 
     Raises:
-        ValueError: for poles on or outside the unit circle with `parameterization="exp"`.
+        ValueError: for poles on or outside the unit circle with `parameterization="exp"`, and for
+            a feedthrough backwards.
     """
     features, modes = system.poles.shape[-2:]
     log_dt = np.broadcast_to(np.asarray(log_dt, "float64"), (features,))
     step = layer.rate * np.exp(log_dt)
     values = parameters_from_system(system, step, layer.parameterization, layer.kernel_length)
     feedthrough = np.broadcast_to(system.feedthrough, system.poles.shape[:-1])
-    values |= {"log_dt": log_dt, "D": feedthrough[0] if layer.bidirectional else feedthrough}
+    if layer.bidirectional:
+        feedthrough, backward = feedthrough
+        if backward.any():
+            raise ValueError(
+                "The backward system begins at lag -1: expected no feedthrough of it. "
+                f"Received: a feedthrough of up to {np.abs(backward).max():.6g}"
+            )
+    values |= {"log_dt": log_dt, "D": feedthrough}
     config = layer.get_config() | {"state_size": modes, "eigenvalues": "per_feature"}
     for name, value in values.items():
-        initializer = ReducedRank(value)
+        initializer = ReducedRank(value, layer.ssm_dtype)
         config[f"{name.lower()}_initializer"] = keras.initializers.serialize(initializer)
     return config

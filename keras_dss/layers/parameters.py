@@ -95,6 +95,10 @@ class DSSParameters(keras.layers.Layer):
         """float64 where the policy computes in float64, float32 otherwise."""
         return "float64" if self.dtype_policy.compute_dtype == "float64" else "float32"
 
+    def quantized_call(self, *args, **kwargs):
+        """Under a quantised policy the layer computes as under the one that it comes from."""
+        return self.call(*args, **kwargs)
+
     def _build_parameters(self, features):
         if features is None:
             raise ValueError(

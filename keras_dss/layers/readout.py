@@ -12,6 +12,7 @@ READOUTS = ("mean", "first", "last")
 class Readout(keras.layers.Layer):
     """Mean over the valid steps, or the first or last of them: (B, L, H) -> (B, H).
 
+    Where no step is valid, the output is zero.
     The first step sees the whole sequence in a bidirectional model only.
 
     Args:
@@ -34,21 +35,24 @@ class Readout(keras.layers.Layer):
         self.supports_masking = True
 
     def call(self, inputs, mask=None):
+        given = keras.backend.standardize_dtype(inputs.dtype)
+        dtype = "float64" if given == "float64" else "float32"  # for exact sums
         if mask is None:
-            if self.kind == "mean":
+            if self.kind != "mean":
+                return inputs[:, 0 if self.kind == "first" else -1]
+            if dtype == "float32":
                 return ops.mean(inputs, axis=1)
-            return inputs[:, 0 if self.kind == "first" else -1]
-        dtype = keras.backend.result_type(inputs.dtype, "float32")  # for exact sums
-        weights = ops.cast(mask, dtype)  # (B, L)
+            return ops.sum(inputs, axis=1) / ops.cast(ops.shape(inputs)[1], dtype)
+        chosen = mask  # (B, L)
         if self.kind != "mean":
             steps = ops.arange(ops.shape(inputs)[1], dtype="int32")  # (L,)
             order = steps if self.kind == "last" else -steps
             lowest = -ops.shape(inputs)[1]
-            chosen = ops.max(ops.where(mask, order, lowest), axis=1, keepdims=True)  # (B, 1)
-            weights = ops.cast(order == chosen, dtype)  # (B, L), none if none is valid
-        total = ops.maximum(ops.sum(weights, axis=1, keepdims=True), 1)  # (B, 1)
-        outputs = ops.einsum("blh,bl->bh", ops.cast(inputs, dtype), weights / total)
-        return ops.cast(outputs, inputs.dtype)
+            highest = ops.max(ops.where(mask, order, lowest), axis=1, keepdims=True)  # (B, 1)
+            chosen = order == highest  # (B, L), none if none is valid
+        count = ops.sum(ops.cast(chosen, "int32"), axis=1, keepdims=True)  # (B, 1)
+        total = ops.sum(ops.where(chosen[..., None], ops.cast(inputs, dtype), 0.0), axis=1)
+        return ops.cast(total / ops.cast(ops.maximum(count, 1), dtype), given)  # (B, H)
 
     def compute_mask(self, inputs, mask=None):
         return None

@@ -6,11 +6,10 @@ from keras_dss.layers import JoinPairs, Readout, SplitPairs
 from keras_dss.models.stack import (
     DSSModel,
     apply_blocks,
-    check_blocks,
     check_downsampling,
+    choose_blocks,
     embed,
     encoder,
-    make_blocks,
 )
 
 
@@ -42,7 +41,7 @@ class DSSClassifier(DSSModel):
         A functional `keras.Model` from inputs to float32 logits (batch, num_classes).
 
     Raises:
-        TypeError: for an unknown option.
+        TypeError: for an unknown option, or any beside `blocks`.
         ValueError: for a value that is not listed, or a list of state sizes of another length than
             `num_blocks`, or factors of `downsampling` of another length.
 
@@ -71,9 +70,8 @@ class DSSClassifier(DSSModel):
         **options,
     ):
         dtype = keras.dtype_policies.get(dtype)
-        if blocks is None:
-            blocks = make_blocks(state_size, num_blocks, dtype, **options)
-        downsampling = check_downsampling(downsampling, check_blocks(blocks))
+        blocks = choose_blocks(blocks, state_size, num_blocks, dtype, options)
+        downsampling = check_downsampling(downsampling, blocks)
         inputs, x = encoder(features, vocabulary_size, channels, mask_zeros, dtype)
         x = apply_blocks(x, blocks, dtype, downsampling)  # (B, L, H)
         x = Readout(readout, name="readout", dtype=dtype)(x)  # (B, H)
@@ -135,9 +133,8 @@ class DSSPairClassifier(DSSModel):
         **options,
     ):
         dtype = keras.dtype_policies.get(dtype)
-        if blocks is None:
-            blocks = make_blocks(state_size, num_blocks, dtype, **options)
-        downsampling = check_downsampling(downsampling, check_blocks(blocks))
+        blocks = choose_blocks(blocks, state_size, num_blocks, dtype, options)
+        downsampling = check_downsampling(downsampling, blocks)
         inputs = keras.Input((2, None), dtype="int32", name="tokens")
         x = embed(SplitPairs(name="split")(inputs), features, vocabulary_size, dtype)
         x = apply_blocks(x, blocks, dtype, downsampling)  # (2B, L, H)

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_dss.models.stack import DSSModel, apply_blocks, check_blocks, encoder, make_blocks
+from keras_dss.models.stack import DSSModel, apply_blocks, choose_blocks, encoder
 
 
 @keras.saving.register_keras_serializable(package="keras_dss")
@@ -18,7 +18,7 @@ class DSSLanguageModel(DSSModel):
         (batch, length, vocabulary_size).
 
     Raises:
-        TypeError: for an unknown option.
+        TypeError: for an unknown option, or any beside `blocks`.
         ValueError: for bidirectional blocks, which would see the tokens to be predicted.
 
     Example:
@@ -41,9 +41,8 @@ class DSSLanguageModel(DSSModel):
         **options,
     ):
         dtype = keras.dtype_policies.get(dtype)
-        if blocks is None:
-            blocks = make_blocks(state_size, num_blocks, dtype, **options)
-        both = [block.name for block in check_blocks(blocks) if block.ssm.bidirectional]
+        blocks = choose_blocks(blocks, state_size, num_blocks, dtype, options)
+        both = [block.name for block in blocks if block.ssm.bidirectional]
         if both:
             raise ValueError(
                 "A language model needs causal blocks. "

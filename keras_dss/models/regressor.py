@@ -3,13 +3,13 @@
 import keras
 
 from keras_dss.layers import Readout
+from keras_dss.layers.parameters import _positive_integer
 from keras_dss.models.stack import (
     DSSModel,
     apply_blocks,
-    check_blocks,
     check_downsampling,
+    choose_blocks,
     encoder,
-    make_blocks,
 )
 
 
@@ -33,8 +33,8 @@ class DSSRegressor(DSSModel):
         (batch, horizon, num_outputs), without a readout (batch, length, num_outputs).
 
     Raises:
-        TypeError: for an unknown option.
-        ValueError: for contradictory arguments.
+        TypeError: for an unknown option, or any beside `blocks`.
+        ValueError: for contradictory arguments, or a horizon that is not a positive int.
 
     Example:
 
@@ -64,6 +64,8 @@ class DSSRegressor(DSSModel):
         name=None,
         **options,
     ):
+        if horizon is not None:
+            horizon = _positive_integer("horizon", horizon)
         if readout is None and horizon is not None:
             raise ValueError(
                 "An output at every step (readout=None) leaves no room for a horizon. "
@@ -81,9 +83,8 @@ class DSSRegressor(DSSModel):
                 f"Received: readout=None, downsampling={downsampling!r}"
             )
         dtype = keras.dtype_policies.get(dtype)
-        if blocks is None:
-            blocks = make_blocks(state_size, num_blocks, dtype, **options)
-        downsampling = check_downsampling(downsampling, check_blocks(blocks))
+        blocks = choose_blocks(blocks, state_size, num_blocks, dtype, options)
+        downsampling = check_downsampling(downsampling, blocks)
         if relative:
             inputs = keras.Input((None, channels), name="inputs")
             last = inputs[:, -1:]  # (B, 1, C)

@@ -4,12 +4,14 @@ import keras
 
 from keras_dss.layers import DSS, Downsample, DSSBlock, TrailingZeros
 from keras_dss.layers.block import make_normalization
+from keras_dss.layers.composed import Composed, apply_changes, changes
 
 
 class DSSModel(keras.Model):
     """Base of the functional models: their configuration nests that of every block.
 
-    A compressed model is therefore described by its configuration, whatever its blocks are.
+    A compressed model is therefore described by its configuration, whatever its blocks are, and so
+    is one with layers that were frozen or quantised.
 
     Args:
         inputs, outputs: of the functional model.
@@ -24,14 +26,27 @@ class DSSModel(keras.Model):
         self.blocks = blocks
         self.config = config
         self.policy = dtype
+        self.policies = {place: x.dtype_policy for place, x in self.other_layers().items()}
+
+    def other_layers(self):
+        """The layers outside the blocks by their places, "3", and those inside them, "3.mix"."""
+        found = {}
+        for i, layer in enumerate(self.layers):
+            if not isinstance(layer, DSSBlock):
+                found[str(i)] = layer
+                inner = layer.inner_layers() if isinstance(layer, Composed) else {}
+                found |= {f"{i}.{name}": part for name, part in inner.items()}
+        return found
 
     def get_config(self):
+        changed = changes(self.other_layers(), self.policies, self.trainable)
         return {
             "name": self.name,
             "trainable": self.trainable,
             **self.config,
             "dtype": keras.dtype_policies.serialize(self.policy),
             "blocks": [keras.saving.serialize_keras_object(block) for block in self.blocks],
+            **({"changed_layers": changed} if changed else {}),
         }
 
     @classmethod
@@ -42,9 +57,11 @@ class DSSModel(keras.Model):
             for block in config["blocks"]
         ]
         trainable = config.pop("trainable", True)
+        changed = config.pop("changed_layers", {})
         model = cls(**config)
         if not trainable:
             model.trainable = False
+        apply_changes(model.other_layers(), changed)
         return model
 
 
@@ -93,10 +110,35 @@ def make_blocks(
     ]
 
 
-def check_blocks(blocks):
-    """Raises `ValueError` for an empty list of blocks."""
-    if not blocks:
-        raise ValueError(f"`blocks` must hold at least one block. Received: blocks={blocks!r}")
+def choose_blocks(blocks, state_size, num_blocks, dtype, options):
+    """The given blocks, or those that the other arguments describe: see `make_blocks`.
+
+    Raises:
+        TypeError: for an unknown option, or any beside blocks.
+        ValueError: for an empty list of blocks, one that holds anything else, and blocks that
+            share a layer.
+    """
+    if blocks is None:
+        return make_blocks(state_size, num_blocks, dtype, **options)
+    if options:
+        raise TypeError(
+            "`blocks` have options of their own: expected no others beside them. "
+            f"Received: {', '.join(options)}"
+        )
+    if not isinstance(blocks, (list, tuple)) or not blocks:
+        raise ValueError(
+            f"`blocks` must be a list of at least one block. Received: blocks={blocks!r}"
+        )
+    for block in blocks:
+        if not isinstance(block, DSSBlock):
+            raise ValueError(
+                f"`blocks` must hold keras_dss.layers.DSSBlock layers alone. Received: {block!r}"
+            )
+    if len({id(block.ssm) for block in blocks}) < len(blocks):
+        raise ValueError(
+            "`blocks` must each have a DSS layer of their own. "
+            f"Received: layers {[block.ssm.name for block in blocks]}"
+        )
     return blocks
 
 

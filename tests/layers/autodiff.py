@@ -1,5 +1,7 @@
 """Gradients of the running backend."""
 
+import contextlib
+
 import keras
 import numpy as np
 from keras import ops
@@ -30,6 +32,15 @@ def gradients(variables, function):
 
     found = torch.autograd.grad(function(), [v.value for v in variables])
     return [ops.convert_to_numpy(g) for g in found]
+
+
+def double_precision():
+    """A context in which every backend has float64."""
+    if keras.backend.backend() != "jax":
+        return contextlib.nullcontext()
+    import jax
+
+    return jax.enable_x64(True)
 
 
 def evaluation(layer, function):

@@ -101,6 +101,14 @@ def test_dtype_policies(name, policy):
     assert block.ssm.W.dtype == "float32"
 
 
+def test_quantised_dtype_policy():
+    policy = "int8_from_bfloat16"
+    block = DSSBlock(DSS(4, dtype=policy), dtype=policy)
+    outputs = block(ops.ones((2, 5, 3), dtype="bfloat16"))
+    assert keras.backend.standardize_dtype(outputs.dtype) == "bfloat16"
+    assert block.mix.quantization_mode == "int8" and block.norm.compute_dtype == "bfloat16"
+
+
 @pytest.mark.parametrize("name", OPTIONS)
 def test_round_trip(name, tmp_path):
     block = make_block(name, dropout=0.1, name="some_name")
@@ -122,8 +130,18 @@ def test_frozen_parts_stay_frozen(frozen, tmp_path):
     assert len(expected) == {"ssm": 4, "mix": 7, "block": 0}[frozen]
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    if frozen != "mix":  # made in build(), not described by the configuration
-        assert [w.name for w in loaded.trainable_weights] == expected
+    assert [w.name for w in loaded.trainable_weights] == expected
+    again = DSSBlock.from_config(block.get_config())
+    assert again.get_config() == block.get_config()
+
+
+def test_a_quantised_mix_is_loaded(tmp_path):
+    model, u = keras.Sequential([keras.Input((None, 3)), make_block("prenorm")]), make_inputs()
+    model.quantize("int8")
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.layers[0].mix.quantization_mode == "int8"
+    np.testing.assert_array_equal(numpy(loaded(u)), numpy(model(u)))
 
 
 BAD = [

@@ -40,6 +40,13 @@ def test_is_a_linear_map_of_windows(length, masked):
     assert found.shape == layer.compute_output_shape(x.shape)
 
 
+def test_padding_may_be_anything():
+    x, mask = np.ones((1, 6, 2), "float32"), np.array([[1, 1, 1, 1, 0, 0]], bool)
+    padded = np.where(mask[..., None], x, np.nan).astype("float32")
+    layer, mask = Downsample(3), ops.convert_to_tensor(mask)
+    np.testing.assert_array_equal(numpy(layer(padded, mask=mask)), numpy(layer(x, mask=mask)))
+
+
 @pytest.mark.parametrize("length", [6, 7, 8])
 def test_a_window_is_valid_if_one_of_its_steps_is(length):
     mask = np.random.default_rng(1).random((5, length)) < 0.3
@@ -67,6 +74,16 @@ def test_configuration_and_freezing():
     frozen = Downsample(2, trainable=False)
     frozen.build((None, 4, 3))
     assert not frozen.trainable_weights and len(frozen.weights) == 2
+
+
+def test_a_frozen_map_comes_back_frozen():
+    layer = Downsample(2)
+    layer.build((None, 4, 3))
+    layer.mix.trainable = False
+    again = Downsample.from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
+    again.build((None, 4, 3))
+    assert again.get_config() == layer.get_config() and not again.trainable_weights
 
 
 @pytest.mark.parametrize("factor", [0, -1, 2.0, True, None])

@@ -8,7 +8,7 @@ from keras import ops
 from keras_dss.layers import DSS, DSSCell
 from keras_dss.ssm import DiagonalSystem
 from tests.layers import oracles
-from tests.layers.autodiff import evaluate
+from tests.layers.autodiff import double_precision, evaluate
 from tests.layers.variants import CAUSAL, VARIANTS, make_layer
 
 POLICIES = ["float32", "float64", "mixed_float16", "mixed_bfloat16", "bfloat16", "float16"]
@@ -108,6 +108,24 @@ def test_padding_neither_feeds_nor_sees(variant, padding):
     np.testing.assert_array_equal(found, evaluate(layer, lambda: layer(other, mask=tensor)))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("convolution", ["fft", "matmul"])
+def test_padding_may_be_anything(convolution, value):
+    mask = np.array(PADDINGS["middle"], bool)
+    layer, u = make_layer("exp_bidirectional", convolution=convolution), make_inputs(8)
+    padded, tensor = np.where(mask[..., None], u, value), ops.convert_to_tensor(mask)
+    found = evaluate(layer, lambda: layer(padded.astype("float32"), mask=tensor))
+    np.testing.assert_array_equal(found, evaluate(layer, lambda: layer(u, mask=tensor)))
+
+
+@pytest.mark.parametrize("shape", [(0, 9, 3), (2, 0, 3)])
+@pytest.mark.parametrize("variant", ["exp", "exp_matmul_bidirectional", "softmax"])
+def test_nothing_comes_of_nothing(variant, shape):
+    inputs = np.zeros(shape, "float32")
+    assert tuple(make_layer(variant)(inputs).shape) == shape
+    assert tuple(make_layer(variant)(inputs, mask=ops.ones(shape[:2], "bool")).shape) == shape
+
+
 def test_lengths_in_one_model():
     """One model with an unknown length takes every length, in predict and in fit."""
     layer = make_layer("exp")
@@ -152,12 +170,28 @@ def test_dtype_policies(variant, policy):
     assert keras.backend.standardize_dtype(outputs.dtype) == computed
     expected = "float64" if policy == "float64" else "float32"
     assert {keras.backend.standardize_dtype(w.dtype) for w in layer.weights} == {expected}
-    if not (keras.backend.backend() == "torch" and policy == "float64"):
-        assert keras.backend.standardize_dtype(layer.kernel(9).dtype) == expected
+    assert keras.backend.standardize_dtype(layer.kernel(9).dtype) == expected
     tolerance = {"float16": 2e-3, "bfloat16": 2e-2}.get(computed, 1e-5)
     assert close(oracles.numpy(outputs), oracles.outputs(layer, u), tolerance)
     again = DSS.from_config(layer.get_config())
     assert again.dtype_policy.name == policy
+
+
+@pytest.mark.parametrize("source", ["float32", "mixed_bfloat16"])
+def test_quantised_dtype_policies(source):
+    """The layer and the cell compute as under the policy that the quantised one comes from."""
+    layer, plain = (make_layer("exp", dtype=policy) for policy in (f"int8_from_{source}", source))
+    plain.set_weights(layer.get_weights())
+    u = ops.cast(make_inputs(9), plain.compute_dtype)
+    expected = plain(u)
+    found = layer(u)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(oracles.numpy(found), oracles.numpy(expected))
+    cell = DSSCell.from_config(layer.get_config())
+    rnn = keras.layers.RNN(cell, return_sequences=True, dtype=source)
+    rnn.build(u.shape)
+    rnn.set_weights(layer.get_weights())
+    assert close(oracles.numpy(rnn(u)), oracles.numpy(expected), 2e-2)
 
 
 OPTIONS = {
@@ -257,6 +291,17 @@ def test_rate_of_a_trained_layer():
     np.testing.assert_allclose(poles**2, slow_poles, rtol=1e-12)
 
 
+def test_system_in_float64():
+    with double_precision():
+        layer = make_layer("exp_bidirectional", dtype="float64")
+        same = DSS.from_system(layer.to_system(), dtype="float64")
+        again = DSS.from_config(same.get_config())
+        again.build((None, None, 3))
+        expected = oracles.kernel(layer, 40)
+        for found in (same, again):
+            assert oracles.relative_error(oracles.kernel(found, 40), expected) <= 1e-11
+
+
 BAD_OPTIONS = [
     ({"state_size": 0}, r"`state_size` must be a positive integer. Received: state_size=0"),
     ({"state_size": True}, r"`state_size` .* Received: state_size=True"),
@@ -318,11 +363,33 @@ def test_bidirectional_cell():
         DSSCell(4, bidirectional=True)
 
 
+def test_cell_of_another_width():
+    with pytest.raises(ValueError, match=r"features=5. Received: input_shape=\(2, 3\)"):
+        keras.layers.RNN(DSSCell(4, features=5))(make_inputs(5))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="JAX compiles FFTs of known lengths")
+@pytest.mark.parametrize("convolution", ["auto", "fft"])
+def test_export_of_an_unknown_length(convolution):
+    import jax
+
+    layer = make_layer("exp", convolution=convolution)
+    shapes = jax.export.symbolic_shape("batch, length, 3")
+    with pytest.raises(ValueError, match="models of a known length only.*Received: .*length"):
+        jax.export.export(jax.jit(layer.call))(jax.ShapeDtypeStruct(shapes, "float32"))
+    shapes = (shapes[0], 7, 3)
+    jax.export.export(jax.jit(layer.call))(jax.ShapeDtypeStruct(shapes, "float32"))
+
+
 def test_systems_that_no_layer_has():
     with pytest.raises(ValueError, match=r"\(H, N\).*Received: a system of shape \(3,\)"):
         DSS.from_system(DiagonalSystem(np.full(3, 0.5), np.ones(3)))
     with pytest.raises(ValueError, match=r"inside the unit circle. Received: .* 1.5"):
         DSS.from_system(DiagonalSystem([[1.5]], [[1.0]]))
+    with pytest.raises(ValueError, match="no feedthrough of it. Received: .* 3"):
+        DSS.from_system(DiagonalSystem(np.full((2, 1, 1), 0.5), np.ones((2, 1, 1)), [[1.0], [3.0]]))
+    with pytest.raises(ValueError, match="'per_feature'. Received: eigenvalues='shared'"):
+        DSS.from_system(DiagonalSystem([[0.5]], [[1.0]]), eigenvalues="shared")
     growing = DSS.from_system(
         DiagonalSystem([[1.01]], [[1.0]]), parameterization="softmax", kernel_length=20
     )

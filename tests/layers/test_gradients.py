@@ -1,12 +1,14 @@
 """Gradients of every weight against central differences of float64 loops."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from tests.layers import oracles
-from tests.layers.autodiff import gradients
+from tests.layers.autodiff import double_precision, gradients
 from tests.layers.variants import VARIANTS, make_layer
 
 LENGTH = 7
@@ -30,10 +32,11 @@ def make_problem(variant, dtype, masked):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_layer(variant, dtype, masked):
-    """To 1e-7 in float64 on TensorFlow; `keras.ops` falls back to float32 on the others."""
-    if dtype == "float64" and keras.backend.backend() == "jax":
-        pytest.skip("JAX has float32 alone")
-    exact = dtype == "float64" and keras.backend.backend() == "tensorflow"
+    with double_precision() if dtype == "float64" else contextlib.nullcontext():
+        check(variant, dtype, masked)
+
+
+def check(variant, dtype, masked):
     layer, u, weight, mask = make_problem(variant, dtype, masked)
     u = keras.Variable(u, dtype=dtype, name="u")
     weighting = ops.convert_to_tensor(weight)
@@ -49,7 +52,7 @@ def test_layer(variant, dtype, masked):
 
     expected = oracles.gradient(expected_loss, values)
     variables = [*layer.weights, u]
-    tolerance = 1e-7 if exact else 2e-5
+    tolerance = 1e-7 if dtype == "float64" else 2e-5
     for variable, found in zip(variables, gradients(variables, loss), strict=True):
         difference = np.abs(found - expected[variable.name]).max()
         assert difference <= tolerance * np.abs(expected[variable.name]).max(), variable.name
@@ -62,3 +65,27 @@ def test_at_zero():
     layer.lambda_im.assign(np.zeros(3))
     found = gradients(layer.weights[:-1], lambda: ops.sum(layer.kernel(5)))
     assert all(np.isfinite(g).all() for g in found)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="which is told what to compute")
+@pytest.mark.parametrize("convolution", ["fft", "matmul"])
+def test_gradients_of_gradients(convolution):
+    """A gradient penalty on W, where the inputs want no gradient."""
+    import torch
+
+    layer = make_layer("exp", features=2, state_size=3, dtype="float64", convolution=convolution)
+    x = torch.tensor(np.random.default_rng(0).normal(size=(1, 9, 2)))
+
+    def penalty():
+        loss = torch.sin(layer(x)).sum()
+        found = torch.autograd.grad(loss, layer.W.value, create_graph=True)[0]
+        return (found * found).sum()
+
+    found = torch.autograd.grad(penalty(), layer.W.value)[0]
+    direction = np.random.default_rng(1).normal(size=layer.W.shape)
+    before, values = layer.W.numpy(), []
+    for step in (1e-5, -1e-5):
+        layer.W.assign(before + step * direction)
+        values.append(penalty().item())
+    expected = (values[0] - values[1]) / 2e-5
+    np.testing.assert_allclose((found.numpy() * direction).sum(), expected, rtol=1e-6)

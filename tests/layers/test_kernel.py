@@ -1,12 +1,11 @@
 """Kernels of every variant against float64 loops over the same float32 weights."""
 
-import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from tests.layers import oracles
-from tests.layers.autodiff import compiled, evaluate, evaluation
+from tests.layers.autodiff import compiled, double_precision, evaluate, evaluation
 from tests.layers.variants import VARIANTS, make_layer
 
 STEPS = (1e-4, 1e-3, 1e-2, 1e-1)
@@ -64,11 +63,16 @@ def test_lengths(variant, length):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_float64(variant):
-    """Exact on TensorFlow; on JAX and torch `keras.ops` falls back to float32."""
-    layer = make_layer(variant, dtype="float64", dt_min=1e-2)
-    found = evaluate(layer, lambda: layer.kernel(64))
-    tolerance = 1e-9 if keras.backend.backend() == "tensorflow" else 3e-6
-    assert oracles.relative_error(found, oracles.kernel(layer, 64)) <= tolerance
+    with double_precision():
+        layer = make_layer(variant, dtype="float64", dt_min=1e-2)
+        found = evaluate(layer, lambda: layer.kernel(64))
+        assert oracles.relative_error(found, oracles.kernel(layer, 64)) <= 1e-9
+
+
+@pytest.mark.parametrize("variant", ["exp_bidirectional", "softmax"])
+def test_no_taps(variant):
+    layer = make_layer(variant)
+    assert evaluate(layer, lambda: layer.kernel(0)).shape == (*layer.W.shape[:-2], 0)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

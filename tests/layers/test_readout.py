@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_dss.layers import Readout
 from keras_dss.layers.readout import READOUTS
+from tests.layers.autodiff import double_precision
 from tests.layers.oracles import numpy
 
 MASK = np.array(
@@ -28,6 +29,25 @@ def test_valid_steps_only(kind, masked):
     tensor = ops.convert_to_tensor(mask) if masked else None
     found = numpy(Readout(kind)(inputs, mask=tensor))
     np.testing.assert_allclose(found, expected(kind, inputs, mask), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", READOUTS)
+def test_padding_may_be_anything(kind):
+    inputs = np.random.default_rng(0).normal(size=(5, 5, 3)).astype("float32")
+    padded = np.where(MASK[..., None], inputs, np.nan).astype("float32")
+    found = numpy(Readout(kind)(padded, mask=ops.convert_to_tensor(MASK)))
+    np.testing.assert_allclose(found, expected(kind, inputs, MASK), atol=1e-6)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("kind", READOUTS)
+def test_float64(kind, masked):
+    inputs = np.random.default_rng(0).normal(size=(5, 5, 3))
+    mask = MASK if masked else np.ones_like(MASK)
+    with double_precision():
+        tensor = ops.convert_to_tensor(mask) if masked else None
+        outputs = Readout(kind, dtype="float64")(inputs, mask=tensor)
+    np.testing.assert_allclose(numpy(outputs), expected(kind, inputs, mask), atol=1e-14)
 
 
 @pytest.mark.parametrize("kind", READOUTS)
