@@ -7,6 +7,7 @@ import importlib
 
 from keras_dss import initializers, layers, models, optimizers, regularizers, ssm
 from keras_dss.compression import compress_model
+from keras_dss.deploy import to_streaming
 from keras_dss.memory import keep_freed_memory
 from keras_dss.version import __version__
 
@@ -15,6 +16,7 @@ __all__ = [
     "callbacks",
     "compress_model",
     "datasets",
+    "deploy",
     "initializers",
     "keep_freed_memory",
     "layers",
@@ -25,6 +27,7 @@ __all__ = [
     "report",
     "scoring",
     "ssm",
+    "to_streaming",
     "tuner",
     "zoo",
 ]

@@ -5,14 +5,14 @@ import traceback
 
 from absl import flags
 
-from keras_dss.cli import compress, evaluate, info, listing, report, search
+from keras_dss.cli import compress, evaluate, export, info, listing, report, search
 from keras_dss.cli.errors import UsageError, near
 from keras_dss.cli.usage import command_help, overview, own_flags
 from keras_dss.memory import keep_freed_memory
 from keras_dss.version import __version__
 
 COMMANDS = {
-    command.NAME: command for command in (listing, info, evaluate, compress, search, report)
+    command.NAME: command for command in (listing, info, evaluate, compress, search, report, export)
 }
 HELP = {"--help", "-help", "-h", "help"}
 MESSAGE_LENGTH = 800  # what backends say of an error may fill screens

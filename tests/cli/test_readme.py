@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import numpy as np
+
 import keras_dss
 
 README = Path(__file__).parents[2] / "README.md"
@@ -18,3 +20,11 @@ def test_layers():
     names = {"keras_dss": keras_dss}
     exec(example("## Layers"), names)
     assert names["system"].residues.shape == (2, 4, 64)
+
+
+def test_one_step_at_a_time():
+    model = keras_dss.models.DSSLanguageModel(5, features=4, num_blocks=1, state_size=4)
+    names = {"keras_dss": keras_dss, "model": model, "step": np.ones(1, "int32")}
+    exec(example("## One step at a time, and on other runtimes"), names)
+    expected = model.predict_on_batch(np.ones((1, 1), "int32"))[:, 0]
+    np.testing.assert_allclose(names["outputs"], expected, atol=1e-4)
