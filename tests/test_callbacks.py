@@ -314,3 +314,33 @@ BAD = [
 def test_bad_arguments(options, message):
     with pytest.raises(ValueError, match=message):
         CompressDuringTraining(**options)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"method": "finite_horizon"}, "needs a horizon. Received: horizon=None"),
+        ({"method": "modal", "horizon": 5}, "use a horizon. Received: horizon=5"),
+        ({"horizon": 0}, "`horizon` must be an integer of at least 1. Received: horizon=0"),
+        ({"calibration": iter([make_inputs()])}, "repeatedly. Received: an iterator"),
+        ({"start": True}, "`start` must be an integer of at least 0. Received: start=True"),
+        ({"stop": "a"}, "`stop` must be an integer of at least 0. Received: stop='a'"),
+        ({"tolerance": "a"}, r"must be in \(0, 1\). Received: tolerance='a'"),
+        ({"min_saving": None}, r"must be in \[0, 1\). Received: min_saving=None"),
+        ({"batch_size": -1}, "`batch_size` must be a positive integer or None. Received: .*=-1"),
+    ],
+)
+def test_options_that_would_fail_during_fit(options, message):
+    with pytest.raises(ValueError, match=message):
+        CompressDuringTraining(**options)
+
+
+def test_a_horizon_and_numbers_of_numpy():
+    model = make_model()
+    numbers = {"start": np.int64(1), "stop": np.int64(3), "every": np.int32(1)}
+    callback = CompressDuringTraining(
+        np.float32(0.1), method="finite_horizon", horizon=np.int64(8), **numbers
+    )
+    assert callback.reduce(model)
+    assert not callback._due(0) and callback._due(2) and not callback._due(3)
+    assert max(layer.state_size for layer in find_dss_layers(model).values()) < 6

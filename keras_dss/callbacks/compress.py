@@ -1,12 +1,14 @@
 """Reduction of DSS layers while a model trains."""
 
 import dataclasses
+import numbers
+from collections.abc import Iterator
 
 import keras
 import numpy as np
 
 from keras_dss.callbacks.exchange import exchange_layers
-from keras_dss.compression.calibration import measure_inputs
+from keras_dss.compression.calibration import check_batch_size, measure_inputs
 from keras_dss.compression.methods import check_method, reduce_layer
 from keras_dss.compression.rebuild import find_configured, find_dss_layers
 
@@ -59,7 +61,9 @@ class CompressDuringTraining(keras.callbacks.Callback):
         min_saving: layers are left alone for a smaller share of modes than this.
         method: one of `keras_dss.compression.METHODS`.
         calibration: unlabelled inputs of the model that measure the controllability Gramians, as in
-            `keras_dss.compress_model`; the Hankel values are then those of the measured Gramian.
+            `keras_dss.compress_model`, but no iterator, which could be gone through only once; the
+            Hankel values are then those of the measured Gramian.
+        horizon: number of steps that count, for methods that take one; None for all.
         batch_size: sequences at a time while measuring, for calibration given as arrays; by default
             as many as pass a layer fast, at most 32.
         verbose: 1 prints a line for each reduction.
@@ -103,26 +107,37 @@ class CompressDuringTraining(keras.callbacks.Callback):
         min_saving=0.1,
         method="balanced",
         calibration=None,
+        horizon=None,
         batch_size=None,
         verbose=0,
     ):
         super().__init__()
-        if not 0.0 < tolerance < 1.0:
+        if not _is_number(tolerance, numbers.Real) or not 0.0 < tolerance < 1.0:
             raise ValueError(f"`tolerance` must be in (0, 1). Received: tolerance={tolerance!r}")
-        if not 0.0 <= min_saving < 1.0:
+        if not _is_number(min_saving, numbers.Real) or not 0.0 <= min_saving < 1.0:
             raise ValueError(f"`min_saving` must be in [0, 1). Received: min_saving={min_saving!r}")
         if unit not in UNITS:
             raise ValueError(f"`unit` must be one of {UNITS}. Received: unit={unit!r}")
-        counts = (("start", start, 0), ("every", every, 1), ("min_rank", min_rank, 1))
-        for name, value, least in counts:
-            if not isinstance(value, int) or value < least:
+        counts = [("start", start, 0), ("every", every, 1), ("min_rank", min_rank, 1)]
+        optional = [("stop", stop, 0), ("horizon", horizon, 1)]
+        for name, value, least in counts + [count for count in optional if count[1] is not None]:
+            if not _is_number(value, numbers.Integral) or value < least:
                 raise ValueError(
                     f"`{name}` must be an integer of at least {least}. Received: {name}={value!r}"
                 )
-        check_method(method, calibration is not None)
+        if isinstance(calibration, Iterator):
+            raise ValueError(
+                "`calibration` must be arrays or a data set that can be gone through repeatedly. "
+                f"Received: an iterator, {type(calibration).__name__}"
+            )
+        check_batch_size(batch_size)
+        check_method(method, calibration is not None, horizon)
+        if method == "finite_horizon" and horizon is None:
+            raise ValueError("method='finite_horizon' needs a horizon. Received: horizon=None")
         self.tolerance, self.min_rank, self.min_saving = tolerance, min_rank, min_saving
         self.start, self.stop, self.every, self.unit = start, stop, every, unit
         self.method, self.calibration, self.batch_size = method, calibration, batch_size
+        self.horizon = horizon
         self.verbose = verbose
         self.reductions = []
         self.epoch = self.step = 0
@@ -196,7 +211,9 @@ class CompressDuringTraining(keras.callbacks.Callback):
         """The smallest reduction within the tolerance and its tail, or (None, 0)."""
 
         def reduced(rank):
-            return reduce_layer(path, layer, system, rank, self.method, inputs=inputs)
+            return reduce_layer(
+                path, layer, system, rank, self.method, inputs=inputs, horizon=self.horizon
+            )
 
         modes = layer.state_size
         energy = reduced(modes).hankel_singular_values ** 2  # (..., H, 2N)
@@ -209,3 +226,7 @@ class CompressDuringTraining(keras.callbacks.Callback):
                 if tail <= self.tolerance:
                     return found, tail
         return None, 0.0
+
+
+def _is_number(value, kind):
+    return isinstance(value, kind) and not isinstance(value, bool)

@@ -55,8 +55,13 @@ class Compression:
     def _checked(self, model, target):
         """The target in terms of `compress_model`, if it fits the model."""
         values, layers = self.values, find_dss_layers(model)
-        calibrated = values.calibrate and "budget" not in target
-        method = check_method(values.method, calibrated, values.horizon, values.refit)
+        method = check_method(
+            values.method,
+            values.calibrate,
+            values.horizon,
+            values.refit,
+            compared="budget" in target,
+        )
         if "rank" in target:
             resolve_ranks(layers, target["rank"])
         elif "budget" in target:

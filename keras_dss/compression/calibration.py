@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import inspect
+import numbers
 
 import keras
 import numpy as np
@@ -40,19 +42,21 @@ def measure_gramians(model, layers, systems, calibration, batch_size):
     return {path: inputs.gramian for path, inputs in found.items()}
 
 
-def measure_inputs(model, layers, systems, calibration, batch_size):
+def measure_inputs(model, layers, systems, calibration, batch_size, call=None):
     """What calibration inputs are to each layer.
 
     Args:
         model: the model. layers: dict from paths to its `DSS` layers. systems: dict from paths to
             their systems. calibration: inputs, as `compress_model` takes them.
         batch_size: sequences at a time, for inputs given as arrays; None for `at_once`.
+        call: function `(batch, training)` to call in place of the model, or None.
 
     Returns:
         dict from paths to `MeasuredInputs`.
 
     Raises:
-        ValueError: for inputs without a sequence, or that are not finite inside the model.
+        ValueError: for inputs without a sequence, another number of arrays than the model has
+            inputs, values that are not finite inside the model, or a bad `batch_size`.
     """
     accumulators = {
         path: [GramianAccumulator(poles) for poles in _directions(systems[path].poles)]
@@ -69,17 +73,20 @@ def measure_inputs(model, layers, systems, calibration, batch_size):
         valid = np.ones(inputs.shape[:2], bool)
         if mask is not None:
             valid = np.asarray(ops.convert_to_numpy(mask), bool)  # (B, L)
-            inputs = inputs * valid[..., None]
+            inputs, valid = _from_first_step(inputs * valid[..., None], valid)
         lengths = valid.shape[1] - np.argmax(valid[:, ::-1], axis=1)
         lengths = np.where(valid.any(axis=1), lengths, 0)
         forward, *backward = accumulators[path]
-        forward.update(inputs, lengths)
-        for accumulator in backward:
-            accumulator.update(_reversed(inputs, lengths), lengths)
+        try:
+            forward.update(inputs, lengths)
+            for accumulator in backward:
+                accumulator.update(_reversed(inputs, lengths), lengths)
+        except OverflowError as error:
+            raise ValueError(f"Layer {path!r} cannot be measured: {error}") from error
 
     with recording(layers, record):
-        for batch in input_batches(calibration, batch_size or at_once(calibration, layers)):
-            model(batch, training=False)
+        for batch in input_batches(model, calibration, batch_size, layers):
+            (call or model)(batch, training=False)
 
     def together(path, arrays):
         return np.stack(arrays) if layers[path].bidirectional else arrays[0]
@@ -116,6 +123,16 @@ def _directions(poles):
     return list(poles) if poles.ndim == 3 else [poles]
 
 
+def _from_first_step(inputs, valid):
+    """Sequences (B, L, H) and their valid steps (B, L), rolled so that a valid one comes first."""
+    first = np.argmax(valid, axis=1)
+    if not first.any():
+        return inputs, valid
+    index = (np.arange(valid.shape[1]) + first[:, None]) % valid.shape[1]  # (B, L)
+    inputs = np.take_along_axis(inputs, index[..., None], axis=1)
+    return inputs, np.take_along_axis(valid, index, axis=1)
+
+
 def _reversed(inputs, lengths):
     """Each sequence of (B, L, H) reversed within its valid steps."""
     steps = np.arange(inputs.shape[1])[None, :]
@@ -128,9 +145,12 @@ def recording(layers, record):
     """Calls `record(path, inputs, mask)` at every call of the layers, meanwhile."""
 
     def recorder(path, call):
-        def recorded(inputs, **arguments):
-            record(path, inputs, arguments.get("mask"))
-            return call(inputs, **arguments)
+        signature = inspect.signature(call)
+
+        def recorded(*args, **kwargs):
+            given = signature.bind(*args, **kwargs).arguments
+            record(path, next(iter(given.values())), given.get("mask"))
+            return call(*args, **kwargs)
 
         return recorded
 
@@ -143,14 +163,38 @@ def recording(layers, record):
             layer.__dict__.pop("call", None)
 
 
-def input_batches(calibration, batch_size):
-    """Batches of model inputs from arrays or from a data set of batches.
+def check_batch_size(batch_size):
+    """Raises `ValueError` for anything but None and a positive integer."""
+    if batch_size is None:
+        return
+    integer = isinstance(batch_size, numbers.Integral) and not isinstance(batch_size, bool)
+    if not integer or batch_size < 1:
+        raise ValueError(
+            f"`batch_size` must be a positive integer or None. Received: batch_size={batch_size!r}"
+        )
+
+
+def input_batches(model, calibration, batch_size, layers):
+    """Batches of a model's inputs from arrays or from a data set of batches.
+
+    Args:
+        model: the model. calibration: inputs, as `compress_model` takes them.
+        batch_size: sequences at a time, for inputs given as arrays; None for `at_once`.
+        layers: dict from paths to the `DSS` layers of the model.
 
     Raises:
-        ValueError: if there are none.
+        ValueError: if there are none, for another number of arrays than the model has inputs, or
+            a bad `batch_size`.
     """
+    check_batch_size(batch_size)
+    inputs = getattr(model, "inputs", None)
+    if _is_arrays(calibration) and inputs is not None and len(calibration) != len(inputs):
+        raise ValueError(
+            f"Expected as many calibration arrays as model {model.name!r} has inputs, "
+            f"{len(inputs)}, or an iterator of batches. Received: {len(calibration)} arrays"
+        )
     seen = 0
-    for batch in _batches(calibration, batch_size):
+    for batch in _batches(calibration, batch_size or at_once(calibration, layers)):
         seen += 1
         yield batch
     if not seen:
@@ -167,8 +211,13 @@ def _batches(calibration, batch_size):
             batch = [array[start : start + batch_size] for array in arrays]
             yield batch if isinstance(calibration, (list, tuple)) else batch[0]
     elif isinstance(calibration, dict):
-        for start in range(0, len(next(iter(calibration.values()))), batch_size):
+        length = len(next(iter(calibration.values()), ()))
+        for start in range(0, length, batch_size):
             yield {key: array[start : start + batch_size] for key, array in calibration.items()}
+    elif _is_torch_loader(calibration):
+        for batch in calibration:  # it makes lists of what its data set gives as tuples
+            batch = tuple(batch) if isinstance(batch, list) else batch
+            yield keras.tree.map_structure(np.asarray, _inputs(batch))
     elif hasattr(calibration, "__iter__"):
         for batch in calibration:
             yield _inputs(batch)
@@ -181,6 +230,10 @@ def _batches(calibration, batch_size):
 
 def _inputs(batch):
     return batch[0] if isinstance(batch, tuple) else batch
+
+
+def _is_torch_loader(value):
+    return any(cls.__module__.startswith("torch.utils.data") for cls in type(value).__mro__)
 
 
 def _is_array(value):

@@ -1,6 +1,6 @@
 """`compress_model`: reduce the DSS layers of a model and rebuild it around them."""
 
-from keras_dss.compression.calibration import measure_inputs
+from keras_dss.compression.calibration import check_batch_size, measure_inputs
 from keras_dss.compression.methods import METHODS, check_method, reduce_layer
 from keras_dss.compression.outputs import Outputs
 from keras_dss.compression.ranks import resolve_ranks
@@ -40,7 +40,8 @@ def compress_model(
     controllability Gramian is the one that the layer's real inputs drive, measured on these
     sequences: what real inputs never excite is dropped first. The bound is then the certified
     H-infinity error itself. `keras_dss.compression.METHODS` says what the others are. A layer of
-    parameterization `"softmax"` is balanced over its finite kernel length.
+    parameterization `"softmax"` is balanced over its finite kernel length, its growing modes as
+    they are seen backwards from the last lag.
 
     Args:
         model: a built `keras.Model` that serialises, with DSS layers at any depth.
@@ -48,7 +49,8 @@ def compress_model(
             mapping from layer names or paths to either; layers not in the mapping stay.
         tolerance: largest H-infinity error of each layer relative to its norm, in (0, 1), or a
             mapping as for `rank`. Each layer gets the smallest rank whose certified error keeps
-            within it, float32 rounding of the weights included.
+            within it, float32 rounding of the weights included; one that no smaller rank keeps
+            within it stays as it is.
         budget: most states of the new model, modes times features times directions over all DSS
             layers: an int, a fraction in (0, 1] of those before, or a
             `keras_dss.compression.Budget` of states or parameters. It is spread over the layers
@@ -57,7 +59,8 @@ def compress_model(
         method: a name in `keras_dss.compression.METHODS`.
         calibration: unlabelled inputs of the model: an array, a list of arrays for several inputs,
             or batches (a `keras.utils.PyDataset`, a `tf.data.Dataset`, any iterable of batches; of
-            a tuple `(x, y)` only x is used). The report compares the outputs on the first 64.
+            a tuple `(x, y)` only x is used, also of the lists that a torch `DataLoader` makes). The
+            report compares the outputs on the first 64.
         horizon: number of steps that count, for methods that take one; None for all.
         refit: None, or `"kernel"` or `"calibration"`: residues are fitted anew at the reduced
             poles, D with them, by least squares of the impulse response, or of the layer's outputs
@@ -72,10 +75,12 @@ def compress_model(
 
     Raises:
         TypeError: if `model` is no Keras model.
-        ValueError: for a rank, tolerance or budget that does not fit, or not exactly one of them; a
-            tolerance that no rank attains, naming the layer and the best there is; an unknown
-            method or layer name; a model without DSS layers, weights that are not finite, or a
-            model that cannot be rebuilt from its configuration; the message names the layer.
+        ValueError: for a rank, tolerance, budget or batch size that does not fit, or not exactly
+            one of the first three; a tolerance that no layer attains at a smaller rank, naming the
+            best there is; calibration without a sequence, or of another number of arrays than the
+            model has inputs; an unknown method or layer name; a model without DSS layers, weights
+            that are not finite, or a model that cannot be rebuilt from its configuration; the
+            message names the layer.
         keras_dss.ssm.UnstableSystemError: for a layer with a pole on or outside the unit circle.
 
     Example:
@@ -95,10 +100,12 @@ def compress_model(
     Source: Ezoe and Sato, arXiv 2402.15993, for balanced truncation of DSS layers as a start for
     training; Moore (1981) for the method.
     """
-    how = check_method(method, calibration is not None and budget is None, horizon, refit)
+    compared = budget is not None
+    how = check_method(method, calibration is not None, horizon, refit, compared=compared)
     target = _target(rank=rank, tolerance=tolerance, budget=budget)
+    check_batch_size(batch_size)
     layers = find_dss_layers(model)
-    chosen, ranks = layers, {}
+    chosen, ranks, reasons = layers, {}, {}
     if rank is not None:
         ranks = resolve_ranks(layers, rank)
         chosen = {path: layer for path, layer in layers.items() if ranks[path] is not None}
@@ -107,11 +114,13 @@ def compress_model(
     if calibration is not None:
         outputs = Outputs(model)
         measured = chosen if how.calibrated or refit == "calibration" else {}
-        inputs = measure_inputs(outputs.watched, measured, systems, calibration, batch_size)
+        inputs = measure_inputs(
+            model, measured, systems, calibration, batch_size, call=outputs.watched
+        )
     options = {"horizon": horizon, "refit": refit, "seed": seed}
     reductions = _reductions(chosen, systems, method, inputs, options)
     if tolerance is not None:
-        ranks = ranks_within_tolerance(reductions, tolerance)
+        ranks, reasons = ranks_within_tolerance(reductions, tolerance)
     elif budget is not None:
         ranks = ranks_within_budget(model, reductions, budget, how.eigenvalues, outputs)
     smaller = {k: r for k, r in ranks.items() if r is not None and r < layers[k].state_size}
@@ -124,7 +133,8 @@ def compress_model(
         if path in smaller:
             return LayerReport.reduced(path, smaller[path], reductions)
         what = "rank" if tolerance is None else "tolerance"
-        reason = f"not in the mapping of {what}s" if ranks[path] is None else KEPT
+        kept = reasons.get(path, KEPT)
+        reason = f"not in the mapping of {what}s" if ranks[path] is None else kept
         return LayerReport.skipped(path, layer, reason)
 
     report = CompressionReport(

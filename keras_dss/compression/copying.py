@@ -2,7 +2,12 @@
 
 import keras
 
-from keras_dss.compression.rebuild import _build_like, _copy_weights
+from keras_dss.compression.rebuild import (
+    _build_like,
+    _copy_weights,
+    freeze_like,
+    from_configuration,
+)
 
 
 def copy_model(model):
@@ -19,18 +24,17 @@ def copy_model(model):
             f"Model {model.name!r} has no weights yet: call it on an input first. "
             "Received: a model that is not built"
         )
+    names = ", ".join(layer.name for layer in model.layers)
+    failed = f"Model {model.name!r} of the layers {names} cannot be copied: "
     try:
         config = keras.saving.serialize_keras_object(model)
     except NotImplementedError as error:
         raise ValueError(
-            f"Model {model.name!r} cannot be copied: its class {type(model).__name__} has no "
-            f"get_config(). {error}"
+            f"{failed}its class {type(model).__name__} has no get_config(). {error}"
         ) from error
     config.pop("compile_config", None)
-    new = keras.saving.deserialize_keras_object(config)
+    new = from_configuration(model, config, failed)
     _build_like(new, model)
+    freeze_like(new, model)
     _copy_weights(model, new, {}, {})
-    for source, target in zip(model._flatten_layers(), new._flatten_layers(), strict=True):
-        if target.trainable != source.trainable:  # a layer comes before those inside it
-            target.trainable = source.trainable
     return new

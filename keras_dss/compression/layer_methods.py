@@ -34,15 +34,13 @@ class Options:
 
 
 def balanced(system, rank, options):
+    given = {"horizon": options.horizon, "controllability": options.gramian}
+    if options.layer.parameterization == "exp":
+        return ssm.balanced_truncation(system, rank, **given)
     # growing modes serve a finite kernel as well as any
-    finite = options.layer.parameterization == "softmax"
-    return ssm.balanced_truncation(
-        system,
-        rank,
-        horizon=options.horizon,
-        controllability=options.gramian,
-        stable=not finite,
-    )
+    if options.horizon is None:
+        return ssm.balanced_truncation(system, rank, stable=False, **given)
+    return ssm.finite_balanced_truncation(system, rank, options.layer.kernel_length, **given)
 
 
 def finite_horizon(system, rank, options):

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from keras_dss import ssm
 from keras_dss.compression.costs import layer_parameters, layer_states
 
 
@@ -26,6 +27,8 @@ class LayerReport:
         hinf_norm: of the original layer, the largest over the features.
         hinf_error: of the reduction, the largest over the features, certified to 0.1 %.
         h2_error, h2_norm: H2 norms over all features, root of the sum of squares.
+        kernel_error, kernel_norm: `||K - K_r||_2` and `||K||_2` over the kernel length of a softmax
+            layer and over all features, whether modes grow or not. None for other layers.
         error_bound: upper bound of `hinf_error`: 2 sum of the dropped Hankel values of the worst
             feature for balanced truncation with exact Gramians, the certified upper end of the
             H-infinity error itself otherwise.
@@ -33,7 +36,8 @@ class LayerReport:
         condition: largest condition number of the re-diagonalisation.
         stable: whether every reduced pole lies inside the unit circle. Errors, norms and bound
             are None for a layer that is not stable, before or after.
-        reason: why the layer was skipped, None if it was reduced.
+        reason: why the layer was skipped, None if it was reduced. Its errors, bound and rounding
+            are then zero.
     """
 
     path: str
@@ -49,6 +53,8 @@ class LayerReport:
     hinf_error: float | None = None
     h2_norm: float | None = None
     h2_error: float | None = None
+    kernel_norm: float | None = None
+    kernel_error: float | None = None
     error_bound: float | None = None
     rounding: float | None = None
     condition: float | None = None
@@ -60,9 +66,14 @@ class LayerReport:
         """Of a layer that stays as it is."""
         rank, parameters = layer.state_size, layer.count_params()
         states = layer_states(layer, rank)
+        none = dict.fromkeys(("hinf_error", "h2_error", "error_bound", "rounding"), 0.0)
+        try:
+            stable = layer.to_system().is_stable
+        except ValueError:  # weights that are not finite
+            stable = None
         return cls(
             path, rank, rank, states, states, parameters, parameters, layer.eigenvalues,
-            reason=reason,
+            stable=stable, reason=reason, **none,
         )  # fmt: skip
 
     @classmethod
@@ -74,11 +85,14 @@ class LayerReport:
         """
         layer, system = reductions.layers[path], reductions.systems[path]
         reduction = reductions.reduction(path, rank)
-        norms = {}
+        norms, length = {}, layer.kernel_length
+        if length is not None:
+            kernels = (ssm.finite_kernel(s, length) for s in (system, reduction.error_system))
+            norms["kernel_norm"], norms["kernel_error"] = map(float, map(np.linalg.norm, kernels))
         if reductions.is_stable(path, rank):
             lower, upper = reductions.hinf_error(path, rank)
             bound = np.where(np.isnan(reduction.error_bound), upper, reduction.error_bound)
-            norms = {
+            norms |= {
                 "hinf_norm": reductions.norm(path),
                 "hinf_error": float(np.max(lower)),
                 "error_bound": float(np.max(bound)),
@@ -113,6 +127,11 @@ class LayerReport:
             notes.append("unstable before")
         elif self.rounding > 0.1 * self.hinf_error:
             notes.append(f"float32 adds up to {self.rounding / self.hinf_norm:.0e}")
+        if self.kernel_error is not None and (
+            self.h2_error is None or self.kernel_error > self.kernel_norm
+        ):
+            share = self.kernel_error / max(self.kernel_norm, np.finfo(float).tiny)
+            notes.append(f"error of the kernel, relative to its norm, {share:.1e}")
         if self.parameters_after > self.parameters_before:
             notes.append("more parameters than before")
         return tuple(notes)

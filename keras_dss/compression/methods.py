@@ -42,15 +42,27 @@ class LayerReduction(ssm.BalancedTruncation):
     """A reduced layer: what `keras_dss.ssm.balanced_truncation` tells, for any method.
 
     Attributes:
+        path: of the layer, for messages.
         eigenvalues: `"per_feature"` or `"shared"`, of the layer to be built.
         shared: the shared eigenvalues lambda, complex `(rank,)`, or None.
     """
 
+    path: str = ""
     eigenvalues: str = "per_feature"
     shared: np.ndarray | None = None
 
     def config(self, layer):
-        """Configuration of the reduced layer, as `keras_dss.layers.dss.reduced_config`."""
+        """Configuration of the reduced layer, as `keras_dss.layers.dss.reduced_config`.
+
+        Raises:
+            ValueError: for a system that no layer like the given one computes.
+        """
+        try:
+            return self._config(layer)
+        except ValueError as error:
+            raise ValueError(f"Layer {self.path!r} cannot be reduced: {error}") from error
+
+    def _config(self, layer):
         log_dt = np.asarray(keras.ops.convert_to_numpy(layer.log_dt), "float64")
         config = reduced_config(layer, self.system, log_dt)
         if self.shared is None:
@@ -127,8 +139,13 @@ METHODS = {
 }
 
 
-def check_method(method, calibrated=False, horizon=None, refit=None):
+def check_method(method, calibrated=False, horizon=None, refit=None, *, compared=False):
     """The `Method` of a name.
+
+    Args:
+        method: the name. calibrated: whether there are calibration inputs.
+        horizon, refit: as `keras_dss.compress_model` takes them.
+        compared: whether outputs on the calibration inputs are compared, whatever the method.
 
     Raises:
         ValueError: for a name that is not in `METHODS`, or an option that nothing uses.
@@ -140,7 +157,7 @@ def check_method(method, calibrated=False, horizon=None, refit=None):
     found = METHODS[method]
     if refit == "calibration" and not calibrated:
         raise ValueError("refit='calibration' needs calibration inputs. Received: calibration=None")
-    if calibrated and not found.calibrated and refit != "calibration":
+    if calibrated and not (found.calibrated or refit == "calibration" or compared):
         users = ", ".join(repr(name) for name, m in METHODS.items() if m.calibrated)
         raise ValueError(
             f"Only methods {users} and refit='calibration' use calibration inputs. "
@@ -195,7 +212,7 @@ def reduce_layer(
     except ssm.UnstableSystemError as error:
         raise ssm.UnstableSystemError(f"Layer {path!r} cannot be reduced: {error}") from error
     fields = {f.name: getattr(found, f.name) for f in dataclasses.fields(ssm.BalancedTruncation)}
-    return LayerReduction(**fields, eigenvalues=chosen.eigenvalues, shared=shared)
+    return LayerReduction(**fields, path=path, eigenvalues=chosen.eigenvalues, shared=shared)
 
 
 def _refitted(found, correlation):

@@ -4,7 +4,7 @@ import numbers
 
 import numpy as np
 
-from keras_dss.compression.calibration import at_once, input_batches
+from keras_dss.compression.calibration import check_batch_size, input_batches
 from keras_dss.compression.copying import copy_model
 from keras_dss.compression.dense_inputs import Moments, dense_inputs
 from keras_dss.compression.number_formats import pack
@@ -52,8 +52,8 @@ def prune_model(
     Raises:
         TypeError: if `model` is no Keras model.
         ValueError: for another sparsity or scope, a model without `Dense` kernels of floats,
-            weights or inputs that are not finite, calibration inputs that do not reach a layer, or
-            a model that cannot be made from its configuration.
+            weights or inputs that are not finite, calibration inputs that do not reach a layer or,
+            like a `batch_size`, do not fit, or a model that cannot be made from its configuration.
 
     Example:
 
@@ -76,6 +76,7 @@ def prune_model(
         scope = "layer" if calibration is None else "global"
     if scope not in SCOPES:
         raise ValueError(f"`scope` must be one of {SCOPES}. Received: scope={scope!r}")
+    check_batch_size(batch_size)
     new = copy_model(model)
     owners = weight_owners(model)
     kernels = {}
@@ -110,8 +111,7 @@ def prune_model(
 def _operate(model, new, kernels, sparsity, scope, calibration, batch_size):
     """Removes entries in the order of what they cost the outputs, layer after layer."""
     dense, new_dense = (_layers(m, kernels) for m in (model, new))
-    at_a_time = batch_size or at_once(calibration, find_dss_layers(model))
-    batches = list(input_batches(calibration, at_a_time))
+    batches = list(input_batches(model, calibration, batch_size, find_dss_layers(model)))
     moments = {i: Moments(len(kernels[i]), layer.use_bias) for i, layer in dense.items()}
     for batch in batches:
         called = dense_inputs(model, dense, batch)

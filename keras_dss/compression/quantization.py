@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_dss.compression.calibration import measure_gramians
+from keras_dss.compression.calibration import check_batch_size, measure_gramians
 from keras_dss.compression.copying import copy_model
 from keras_dss.compression.number_formats import FORMATS, int8_scales, pack, pack_int8
 from keras_dss.compression.rebuild import find_dss_layers
@@ -59,7 +59,8 @@ def quantize_model(
     Raises:
         TypeError: if `model` is no Keras model.
         ValueError: for unknown roles or formats, weights that are not finite, numbers above the
-            range of float16, or a model that cannot be made from its configuration.
+            range of float16, calibration inputs or a `batch_size` that do not fit, or a model that
+            cannot be made from its configuration.
 
     Example:
 
@@ -70,6 +71,7 @@ def quantize_model(
     (3624, 1184)
     """
     formats = _formats(formats)
+    check_batch_size(batch_size)
     new = copy_model(model)
     gramians = {}
     if calibration is not None and formats["W"] == "int8":

@@ -38,7 +38,8 @@ def by_layer(name, layers, given, check):
         return {path: check(path, layer, given) for path, layer in layers.items()}
     values = dict.fromkeys(layers)
     for key, value in given.items():
-        found = [path for path, layer in layers.items() if key in (path, layer.name)]
+        found = [path for path, layer in layers.items() if key in (layer.name, layer.path)]
+        found = [key] if key in layers else found
         if not found:
             raise ValueError(
                 f"`{name}` must name DSS layers of the model: {', '.join(layers)}. "

@@ -14,13 +14,16 @@ MARK = "keras_dss_path"
 def find_dss_layers(model):
     """The DSS layers of a model at any depth, as a dict from paths to layers.
 
+    A path is made of the names of the layers that hold each other, from those of the model down to
+    the DSS layer: `"block_0/ssm_0"`. It is the same before and after saving or a reduction.
+
     Raises:
         TypeError: if `model` is no Keras model.
         ValueError: if it holds no DSS layer, or one that is not built.
     """
     if not isinstance(model, keras.Model):
         raise TypeError(f"Expected a keras.Model. Received: {model!r}")
-    layers = {}
+    paths, layers = _paths(model), {}
     for layer in model._flatten_layers(include_self=False):
         if isinstance(layer, DSS) and all(layer is not other for other in layers.values()):
             if not layer.built:
@@ -28,7 +31,7 @@ def find_dss_layers(model):
                     f"Layer {layer.name!r} of model {model.name!r} has no weights yet: call the "
                     "model on an input first."
                 )
-            path = layer.path or layer.name
+            path = paths[id(layer)]
             layers[path if path not in layers else f"{path}#{len(layers)}"] = layer
     if not layers:
         raise ValueError(
@@ -36,6 +39,22 @@ def find_dss_layers(model):
             f"{[layer.name for layer in model.layers]}"
         )
     return layers
+
+
+def _paths(model):
+    """Paths of the layers inside a model, by their ids; of a shared layer the first one."""
+    found = {}
+
+    def visit(owner, prefix):
+        while isinstance(owner, ExchangedLayers):  # stands in for the model in it
+            owner = owner.model
+        for layer in owner._layers:
+            if id(layer) not in found:
+                found[id(layer)] = f"{prefix}{layer.name}"
+                visit(layer, f"{prefix}{layer.name}/")
+
+    visit(model, "")
+    return found
 
 
 def find_configured(model, layers):
@@ -63,33 +82,58 @@ def rebuild(model, layers, configs):
     Raises:
         ValueError: if the model cannot be rebuilt from its configuration.
     """
+    failed = f"Model {model.name!r} cannot be rebuilt around its layers {', '.join(layers)}: "
     with _marked(layers):
         try:
             config = keras.saving.serialize_keras_object(model)
         except NotImplementedError as error:
             raise ValueError(
-                f"Model {model.name!r} cannot be rebuilt around its layers {', '.join(layers)}: "
-                f"its class {type(model).__name__} has no get_config(). {error}"
+                f"{failed}its class {type(model).__name__} has no get_config(). {error}"
             ) from error
     config.pop("compile_config", None)
     found = set()
     config = _exchange(config, configs, found)
     if not found:
-        new = _exchange_attributes(model, config, layers, configs)
+        new = _exchange_attributes(model, config, layers, configs, failed)
     elif found == set(layers):
-        new = keras.saving.deserialize_keras_object(config)
+        new = from_configuration(model, config, failed)
         _build_like(new, model)
     else:
         raise ValueError(
             f"The configuration of model {model.name!r} holds some of its DSS layers but not "
             f"{', '.join(sorted(set(layers) - found))}, so it cannot be rebuilt around them."
         )
+    freeze_like(new.model if isinstance(new, ExchangedLayers) and not found else new, model)
     _copy_weights(model, new, layers, configs)
-    inner = new.model if isinstance(new, ExchangedLayers) and not found else new
-    for source, target in zip(model._flatten_layers(), inner._flatten_layers(), strict=True):
+    return new
+
+
+def from_configuration(model, config, failed):
+    """The model of a configuration, with the classes of the live model's layers at hand.
+
+    Args:
+        model: the live model. config: its configuration, which may hold other layers.
+        failed: how the message begins if it fails.
+
+    Raises:
+        ValueError: if a class cannot be made from its configuration.
+    """
+    classes = {}
+    for cls in {type(layer) for layer in model._flatten_layers()}:
+        if not cls.__module__.startswith("keras."):
+            classes.setdefault(keras.saving.get_registered_name(cls), []).append(cls)
+    own = {name: found[0] for name, found in classes.items() if len(found) == 1}
+    try:  # not a file, so that what it runs is the live model's own code
+        return keras.saving.deserialize_keras_object(config, custom_objects=own, safe_mode=False)
+    except TypeError as error:
+        raise ValueError(f"{failed}{str(error).splitlines()[-1]}") from error
+
+
+def freeze_like(new, model):
+    """The layers of a model as trainable as those of another one."""
+    for source, target in zip(model._flatten_layers(), new._flatten_layers(), strict=True):
         if target.trainable != source.trainable:  # a layer comes before those inside it
             target.trainable = source.trainable
-    return new
 
 
 @contextlib.contextmanager
@@ -121,14 +165,24 @@ def _exchange(value, configs, found):
     return value
 
 
-def _exchange_attributes(model, config, layers, configs):
+def _exchange_attributes(model, config, layers, configs, failed):
     """For a class whose configuration does not hold its layers: exchange them after its making."""
     paths = attribute_paths(model, layers)
     exchanged = {paths[path]: layer_config for path, layer_config in configs.items()}
     config.pop("build_config", None)
-    new = ExchangedLayers(config, exchanged, name=model.name)
+    new = {"name": model.name, "model_config": config, "layer_configs": exchanged}
+    new = from_configuration(model, _serialized(ExchangedLayers, new), failed)
     _build_like(new, model)
     return new
+
+
+def _serialized(cls, config):
+    return {
+        "module": cls.__module__,
+        "class_name": cls.__name__,
+        "config": config,
+        "registered_name": keras.saving.get_registered_name(cls),
+    }
 
 
 def attribute_paths(model, layers):
@@ -178,10 +232,15 @@ def _build_like(new, model):
 
 
 def _copy_weights(old, new, layers, configs):
-    """Copies every weight that was not reduced, with the step sizes of those that were."""
+    """Copies every weight that was not reduced, with the step sizes of those that were.
+
+    All weights of the new model are then as trainable as those of the old one.
+    """
     reduced = {id(w) for path in configs for w in layers[path].weights}
     kept = {id(layers[path].log_dt) for path in configs}
     for source, target in zip(old.weights, new.weights, strict=True):
+        if target.trainable != source.trainable:
+            target.trainable = source.trainable
         if id(source) in reduced and id(source) not in kept:
             continue
         if source.name != target.name or tuple(source.shape) != tuple(target.shape):

@@ -5,7 +5,6 @@ import functools
 import numpy as np
 
 from keras_dss import ssm
-from keras_dss.layers import DSS
 
 RTOL = 1e-3  # relative tolerance of the certified H-infinity errors
 
@@ -62,7 +61,7 @@ class Reductions:
             sum_n |c_n - d_n|/(1 - |a_n|) + |d_n| |a_n - b_n|/((1 - |a_n|)(1 - |b_n|))`
         """
         exact = self.reduction(path, rank).system
-        layer = DSS.from_config(self.config(path, rank))
+        layer = type(self.layers[path]).from_config(self.config(path, rank))
         layer.build((None, None, exact.shape[-1]))
         stored = layer.to_system()
         if not (exact.is_stable and stored.is_stable):

@@ -62,8 +62,10 @@ def layer_costs(model, layers, budget, eigenvalues="per_feature"):
 
 def hankel_values(path, reductions):
     """Hankel singular values of a layer, over its kernel length if that is finite."""
-    horizon = reductions.layers[path].kernel_length
-    return ssm.hankel_singular_values(reductions.systems[path], horizon)
+    length, system = reductions.layers[path].kernel_length, reductions.systems[path]
+    if length is None or np.all(np.abs(system.poles) <= 1.0):
+        return ssm.hankel_singular_values(system, length)
+    return ssm.finite_hankel_values(system, length)
 
 
 def tail_energy(values):

@@ -11,7 +11,7 @@ HARD = 8  # features that turn down most ranks by themselves
 
 
 def ranks_within_tolerance(reductions, tolerance):
-    """Modes to keep in each layer.
+    """Modes to keep in each layer, and why some keep all of them.
 
     A rank is taken if the certified H-infinity error of every feature and direction, with what
     rounding the weights to float32 adds, is at most `tolerance` times the largest norm of the
@@ -24,20 +24,38 @@ def ranks_within_tolerance(reductions, tolerance):
         tolerance: number in (0, 1), or a mapping of names or paths of layers to these.
 
     Returns:
-        dict from paths to ints, None for layers that a mapping leaves out.
+        `(ranks, reasons)`: dict from paths to ints, None for layers that a mapping leaves out; and
+        dict from the paths of layers that no rank below the state size keeps within the tolerance
+        to the reason, which says how near one comes.
 
     Raises:
-        ValueError: for other tolerances, names that no layer has, and a layer that no rank below
-            its state size keeps within its tolerance; the message says how near it comes.
+        ValueError: for other tolerances, names that no layer has, and where no layer at all can be
+            reduced within its tolerance; the message says how near each comes.
         keras_dss.ssm.UnstableSystemError: for a layer with a pole on or outside the unit circle.
 
     Source: Adamjan, Arov and Krein (1971) for the lower bound.
     """
     found = by_layer("tolerance", reductions.layers, tolerance, _check)
-    return {
-        path: None if value is None else _Layer(path, reductions).smallest_rank(value)
-        for path, value in found.items()
+    layers = {path: _Layer(path, reductions) for path, v in found.items() if v is not None}
+    ranks = dict.fromkeys(found)
+    ranks |= {path: layer.smallest_rank(found[path]) for path, layer in layers.items()}
+    best = {path: layer.best() for path, layer in layers.items() if ranks[path] == layer.size}
+    if best and len(best) == len(layers):
+        each = ", ".join(
+            f"{value} in layer {path!r} of state size {layers[path].size}"
+            for path, value in best.items()
+        )
+        raise ValueError(
+            "Expected a tolerance that a rank below the state size keeps in one layer at least. "
+            f"The best attainable is {each}. Received: tolerance={tolerance!r}"
+        )
+    reasons = {
+        path: "there is only one mode"
+        if layers[path].size == 1
+        else f"no smaller rank keeps the tolerance (best attainable {value})"
+        for path, value in best.items()
     }
+    return ranks, reasons
 
 
 def _check(path, layer, tolerance):
@@ -73,11 +91,7 @@ class _Layer:
             if self.floors[rank] <= tolerance and self.floor(rank) <= tolerance:
                 if self.error(rank) <= tolerance:
                     return rank
-        raise ValueError(
-            f"No rank below the state size {self.size} keeps the relative H-infinity error of "
-            f"layer {self.path!r} within the tolerance. The best attainable is {self.best()}. "
-            f"Received: tolerance={tolerance:g}"
-        )
+        return self.size
 
     def best(self):
         """The least of all errors, in words."""
@@ -87,7 +101,7 @@ class _Layer:
         if not self.errors:
             return "to keep the only mode"
         rank = min(self.errors, key=self.errors.get)
-        return f"{self.errors[rank]:.3g}, with {rank} modes"
+        return f"{self.errors[rank]:.3g} with {rank} modes"
 
     def floor(self, rank):
         """What the error is at least, by the features that were hardest so far."""

@@ -4,6 +4,11 @@ NumPy and SciPy alone: nothing here needs Keras.
 """
 
 from keras_dss.ssm.balanced import BalancedTruncation, balanced_truncation
+from keras_dss.ssm.finite_kernel import (
+    finite_balanced_truncation,
+    finite_hankel_values,
+    finite_kernel,
+)
 from keras_dss.ssm.gramians import controllability_gramian, observability_gramian
 from keras_dss.ssm.h2_optimal import h2_optimal, refit_residues, weighted_h2_norm
 from keras_dss.ssm.hankel import hankel_singular_values
@@ -31,6 +36,9 @@ __all__ = [
     "complex_balanced_truncation",
     "controllability_gramian",
     "dc_gain",
+    "finite_balanced_truncation",
+    "finite_hankel_values",
+    "finite_kernel",
     "h2_norm",
     "h2_optimal",
     "hankel_singular_values",

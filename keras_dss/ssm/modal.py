@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_dss.ssm.balanced import NEGLIGIBLE
 from keras_dss.ssm.basis import one_minus_product, one_minus_square
 from keras_dss.ssm.h2_optimal import refit_residues
 from keras_dss.ssm.system import DiagonalSystem, check_rank, check_stable, check_system
@@ -75,24 +76,32 @@ def complex_balanced_truncation(system, rank):
     r"""Balance the N complex modes alone, as if the output were complex.
 
     For comparison: it ignores that only the real part is seen, so its leading states are not
-    those of the real system, and no bound holds for the real output.
+    those of the real system, and no bound holds for the real output. Modes that a feature does not
+    need, below 1e-14 of its largest Hankel value, have pole 0 and residue 0.
 
     Args:
         system: a stable `DiagonalSystem` of `N` modes.
-        rank: modes to keep, an int with `1 <= rank <= N`.
+        rank: modes to keep, an int with `1 <= rank <= N`; `N` returns the system itself.
 
     Returns:
         A `DiagonalSystem` of `rank` modes.
+
+    Raises:
+        ValueError: where the rank does not fit.
+        UnstableSystemError: for |a| >= 1.
     """
     rank = check_rank(rank, check_system(system).num_modes)
     check_stable(system, "Balanced truncation")
+    if rank == system.num_modes:
+        return system
     a, c = system.poles, system.residues
     p = 1.0 / one_minus_product(a)
     q = c.conj()[..., :, None] * p.conj() * c[..., None, :]
     f, m = _factor(p), _factor(q)
     u, sigma, vh = np.linalg.svd(np.swapaxes(m, -1, -2).conj() @ f)
+    exists = sigma[..., :rank] > NEGLIGIBLE * sigma[..., :1]
     sigma = sigma[..., :rank]
-    root = np.sqrt(np.divide(1.0, sigma, out=np.zeros_like(sigma), where=sigma > 0.0))
+    root = np.sqrt(np.divide(1.0, sigma, out=np.zeros_like(sigma), where=exists))
     left = (m @ u[..., :rank]) * root[..., None, :]
     right = (f @ np.swapaxes(vh, -1, -2).conj()[..., :rank]) * root[..., None, :]
     left = np.swapaxes(left, -1, -2).conj()  # (..., R, N)

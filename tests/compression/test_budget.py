@@ -144,3 +144,15 @@ def test_the_share_of_a_tail():
     assert tail_energy(np.zeros((2, 6))).tolist() == [0.0, 0.0, 0.0]
     values = np.array([[4.0, 3.0, 2.0, 1.0], [2.0, 0.0, 0.0, 0.0]])
     np.testing.assert_allclose(tail_energy(values), [5.0 / 34.0, 0.0])
+
+
+@pytest.mark.parametrize("method", ["balanced", "modal"])
+def test_residues_are_refitted_on_the_calibration_inputs(functional, method):
+    model, x = branches(), make_inputs(4)
+    options = {"budget": 0.5, "method": method, "calibration": x, "return_report": True}
+    _, plain = compress_model(model, **options)
+    _, refitted = compress_model(model, refit="calibration", **options)
+    assert refitted.calibrated and refitted.states_after <= 0.5 * refitted.states_before
+    assert refitted.outputs.relative_l2 < plain.outputs.relative_l2
+    with pytest.raises(ValueError, match="needs calibration inputs. Received: calibration=None"):
+        compress_model(model, budget=0.5, refit="calibration")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_dss import compress_model
-from keras_dss.compression import calibration
+from keras_dss.compression import calibration, prune_model, quantize_model
 from keras_dss.compression.calibration import measure_gramians
 from keras_dss.layers import DSS
 from keras_dss.models import DSSClassifier
@@ -79,6 +79,33 @@ def test_right_padding():
     close(measured(model, layer, x), gramian(poles_of(layer), sequences))
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_left_padding(bidirectional):
+    """Padding counts on neither side; gaps are steps of zeros."""
+    model, layer = layer_model(bidirectional=bidirectional)
+    x = make_inputs(4, 12)
+    valid = [slice(0, 12), slice(5, 12), slice(3, 9), slice(11, 12)]
+    for row, steps in zip(x, valid, strict=True):
+        row[: steps.start] = row[steps.stop :] = 0.0
+    x[0, 4:6] = 0.0
+    sequences = [row[steps] for row, steps in zip(x, valid, strict=True)]
+    found, poles = measured(model, layer, x), poles_of(layer)
+    if not bidirectional:
+        close(found, gramian(poles, sequences))
+        return
+    poles = np.broadcast_to(poles, (2, *poles.shape[-2:]))
+    close(found[0], gramian(poles[0], sequences))
+    close(found[1], gramian(poles[1], [sequence[::-1] for sequence in sequences]))
+
+
+def test_a_mask_given_by_position():
+    layer, inputs, mask = DSS(3, name="a"), keras.Input((12, 3)), keras.Input((12,), dtype="bool")
+    model = keras.Model([inputs, mask], layer(inputs, mask))
+    x, valid = make_inputs(4, 12), np.arange(12) < np.array([[12], [5], [1], [9]])
+    sequences = [row[steps] for row, steps in zip(x, valid, strict=True)]
+    close(measured(model, layer, [x, valid]), gramian(poles_of(layer), sequences))
+
+
 @pytest.mark.parametrize("eigenvalues", ["shared", "per_feature"])
 def test_bidirectional(eigenvalues):
     """The backward system sees the sequences from their last valid step."""
@@ -126,6 +153,13 @@ def tensorflow_dataset(x, targets):
     return tf.data.Dataset.from_tensor_slices((x, np.zeros(len(x))) if targets else x).batch(2)
 
 
+def torch_loader(x, targets):
+    data = pytest.importorskip("torch.utils.data")
+    torch = pytest.importorskip("torch")
+    arrays = [torch.tensor(x)] + [torch.zeros(len(x))] * targets
+    return data.DataLoader(data.TensorDataset(*arrays), batch_size=2)
+
+
 SOURCES = {
     "array": lambda x: x,
     "list_of_arrays": lambda x: [x],
@@ -136,6 +170,8 @@ SOURCES = {
     "generator_of_tuples": lambda x: ((x[i : i + 2], None) for i in range(0, len(x), 2)),
     "generator_of_unequal_batches": lambda x: (x[i : i + 3] for i in range(0, len(x), 3)),
     "tensor": lambda x: keras.ops.convert_to_tensor(x),
+    "torch_loader": lambda x: torch_loader(x, False),
+    "torch_loader_with_targets": lambda x: torch_loader(x, True),
 }
 
 
@@ -200,6 +236,8 @@ def test_every_kind_of_model(name):
 BAD = [
     (np.zeros((0, 7, 3), "float32"), "at least one sequence. Received: none"),
     (iter([]), "at least one sequence. Received: none"),
+    ({}, "at least one sequence. Received: none"),
+    ([np.zeros((2, 7, 3), "float32")] * 2, "model '.*' has inputs, 1, .* Received: 2 arrays"),
     (np.full((2, 7, 3), np.nan, "float32"), "NaN or infinity at the input of layer 'a'"),
     (3.0, "`calibration` must be an array, .* Received: float"),
     (np.zeros((2, 7, 3), "float32"), "at least one valid step"),
@@ -212,3 +250,20 @@ def test_bad_input(calibration, message):
     with pytest.raises(ValueError, match=message):
         compress_model(model, 2, calibration=calibration)
     assert "call" not in vars(layer)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.0, True])
+def test_bad_batch_size(batch_size):
+    model, _ = layer_model()
+    message = f"`batch_size` must be a positive integer or None. Received: batch_size={batch_size}"
+    for reduce in (compress_model, quantize_model, prune_model):
+        target = {compress_model: [2], quantize_model: ["int8"], prune_model: [0.5]}[reduce]
+        with pytest.raises(ValueError, match=message):
+            reduce(model, *target, calibration=make_inputs(), batch_size=batch_size)
+
+
+def test_states_that_grow_out_of_range_name_the_layer():
+    model, layer = layer_model(parameterization="softmax", kernel_length=400)
+    layer.lambda_re.assign([100.0, 100.0, 100.0])
+    with pytest.raises(ValueError, match="Layer 'a' cannot be measured: The states grow"):
+        compress_model(model, 2, calibration=make_inputs(2, 400))

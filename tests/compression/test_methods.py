@@ -1,5 +1,7 @@
 """Every method that reduces a layer, through `reduce_layer` and `compress_model`."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -232,3 +234,12 @@ def test_finite_horizon_needs_a_horizon():
     layer = built()
     with pytest.raises(ValueError, match="Received: horizon=None"):
         reduce_layer("ssm", layer, layer.to_system(), 2, "finite_horizon")
+
+
+def test_parameters_that_no_layer_has_name_the_layer():
+    layer = keras_dss.layers.DSS(4)
+    layer.build((None, 20, 3))
+    reduction = reduce_layer("block/a", layer, layer.to_system(), 2, "balanced")
+    outside = ssm.DiagonalSystem(np.full((3, 2), 1.5), np.ones((3, 2)))
+    with pytest.raises(ValueError, match="Layer 'block/a' cannot be reduced: .* modulus 1.5"):
+        dataclasses.replace(reduction, system=outside).config(layer)

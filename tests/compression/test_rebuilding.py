@@ -10,7 +10,9 @@ import pytest
 from keras import ops
 
 from keras_dss import compress_model
-from keras_dss.compression import METHODS
+from keras_dss.compression import METHODS, quantize_model
+from keras_dss.compression.copying import copy_model
+from keras_dss.compression.rebuild import find_dss_layers
 from keras_dss.initializers import ReducedRank
 from keras_dss.layers import DSS
 from keras_dss.models import DSSClassifier, ExchangedLayers
@@ -135,6 +137,37 @@ def test_ranks_of_duplicate_names():
     assert [layer.state_size for layer in dss_layers(small)] == [8, 2]
 
 
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "plain_config"])
+def test_paths_are_those_of_saved_and_reduced_models(name, tmp_path):
+    model = MODELS[name]()
+    paths = list(find_dss_layers(model))
+    assert len(set(paths)) == len(dss_layers(model))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    for other in (loaded, compress_model(model, 3), compress_model(loaded, 3)):
+        assert list(find_dss_layers(other)) == paths
+        small = compress_model(other, {paths[-1]: 2})
+        assert [layer.state_size for layer in dss_layers(small)][-1] == 2
+
+
+def test_paths():
+    assert list(find_dss_layers(MODELS["classifier"]())) == ["block_0/ssm_0", "block_1/ssm_1"]
+    assert list(find_dss_layers(MODELS["duplicate_names"]())) == ["part/a", "other/part/a"]
+    model = MODELS["plain_config"]()
+    small = compress_model(model, 3)
+    assert isinstance(small, ExchangedLayers)
+    assert not any("/" in path for path in find_dss_layers(compress_model(small, 2)))
+
+
+def test_a_path_comes_before_names():
+    inner = keras.Sequential([keras.Input((None, 3)), DSS(8, name="a")], name="inner")
+    model = keras.Sequential([keras.Input((None, 3)), inner, DSS(8, name="a")])
+    small = compress_model(model, {"a": 3, "inner/a": 2})
+    assert [layer.state_size for layer in dss_layers(small)] == [2, 3]
+    small = compress_model(model, {model.layers[1].path: 4})  # Keras' own path
+    assert [layer.state_size for layer in dss_layers(small)] == [8, 4]
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_methods(method):
     model = MODELS["classifier"]()
@@ -163,6 +196,22 @@ def test_error_bound_of_the_balanced_model():
         assert report.layers[2].hinf_error is None or report.layers[2].error_bound > 0
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_softmax_kernels_that_grow_fast(bidirectional):
+    options = {"parameterization": "softmax", "kernel_length": 256, "bidirectional": bidirectional}
+    layer = DSS(16, **options)
+    model = keras.Sequential([keras.Input((256, 8)), layer])
+    for growth in (0.5, 5.0):
+        layer.lambda_re.assign(np.where(np.arange(16) % 2, -0.5, growth))
+        kernel = numpy(layer.kernel(256))
+        for rank in (1, 4, 8):
+            small = compress_model(model, rank)
+            error = np.linalg.norm(numpy(small.layers[0].kernel(256)) - kernel, axis=-1)
+            assert np.all(error <= 1.0001 * np.linalg.norm(kernel, axis=-1))
+    small = compress_model(model, budget=0.5)
+    assert small.layers[0].state_size == 8
+
+
 @pytest.mark.parametrize("growing", [False, True])
 def test_softmax(growing):
     layer = DSS(6, parameterization="softmax", kernel_length=40)
@@ -188,6 +237,86 @@ def test_frozen_layers_stay_frozen():
     names = [w.name for w in model.trainable_weights]
     assert [w.name for w in small.trainable_weights] == names
     assert not small.get_layer("encoder").trainable
+
+
+def test_frozen_weights_stay_frozen():
+    model = keras.Sequential([keras.Input((None, 3)), DSS(8, name="a"), keras.layers.Dense(2)])
+    model.layers[0].W.trainable = model.layers[1].bias.trainable = False
+    model.layers[0].lambda_im.trainable = False
+    for new in (compress_model(model, 3), quantize_model(model)):
+        assert [w.trainable for w in new.weights] == [w.trainable for w in model.weights]
+        assert new.layers[0].trainable and len(new.trainable_weights) == 4
+
+
+class Doubled(keras.layers.Layer):
+    def call(self, inputs):
+        return 2.0 * inputs
+
+
+class MainClass(keras.Model):
+    """Makes its layer itself; not registered."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.ssm = DSS(8, name="a")
+
+    def call(self, inputs):
+        return self.ssm(inputs)
+
+
+def unregistered():
+    class Local(MainClass):
+        pass
+
+    model = Local()
+    model(make_inputs())
+    return model, {"Local": Local}
+
+
+LIVE = {
+    "local_class": unregistered,
+    "custom_layer": lambda: (
+        keras.Sequential([keras.Input((20, 3)), DSS(8, name="a"), Doubled()]),
+        {"Doubled": Doubled},
+    ),
+    "lambda": lambda: (
+        keras.Sequential(
+            [keras.Input((20, 3)), DSS(8, name="a"), keras.layers.Lambda(lambda x: 2.0 * x)]
+        ),
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LIVE)
+def test_classes_that_are_not_registered(name, tmp_path):
+    (model, classes), x = LIVE[name](), make_inputs()
+    full, small, copied = compress_model(model, 8), compress_model(model, 3), copy_model(model)
+    for same in (full, copied):
+        np.testing.assert_array_equal(numpy(same(x)), numpy(model(x)))
+    small.save(tmp_path / "small.keras")
+    loaded = keras.models.load_model(
+        tmp_path / "small.keras", custom_objects=classes, safe_mode=name != "lambda"
+    )
+    np.testing.assert_array_equal(numpy(loaded(x)), numpy(small(x)))
+    assert [layer.state_size for layer in dss_layers(compress_model(loaded, 2))] == [2]
+
+
+class NoOptions(MainClass):
+    """Its configuration says more than it takes."""
+
+    def __init__(self):
+        super().__init__()
+
+
+def test_a_class_that_its_configuration_does_not_make():
+    model = NoOptions()
+    model(make_inputs())
+    message = "layers a.*: .* got an unexpected keyword argument"
+    with pytest.raises(ValueError, match=f"cannot be rebuilt around its {message}"):
+        compress_model(model, 3)
+    with pytest.raises(ValueError, match=f"of the {message}"):
+        copy_model(model)
 
 
 def test_dtype_policies():

@@ -10,6 +10,7 @@ from keras_dss import compress_model
 from keras_dss.compression.report import WIDTH
 from keras_dss.layers import DSS
 from keras_dss.models import DSSRegressor
+from keras_dss.report.tables import compression_table
 from tests.compression.models import make_inputs
 from tests.layers.oracles import numpy
 
@@ -102,3 +103,67 @@ def test_an_unstable_layer_has_no_errors():
     (row,) = report.layers
     assert row.hinf_error is row.error_bound is row.hinf_norm is None
     assert any("unstable" in note for note in row.notes)
+
+
+@pytest.mark.parametrize("rank", [8, {"b": 3}])
+def test_a_layer_that_stays_has_no_error(model, rank):
+    _, report = compress_model(model, rank, return_report=True)
+    row = report.layers[0]
+    assert row.hinf_error == row.error_bound == row.h2_error == row.rounding == 0.0
+    assert row.stable and row.reason
+    assert all(layer.hinf_error <= layer.error_bound for layer in report.layers)
+    line = next(line for line in str(report).splitlines() if line.split()[:1] == ["a"])
+    assert line.split() == ["a", "8", "70"]
+    values = json.loads(json.dumps(report.to_dict()))["layers"][0]
+    assert values["hinf_error"] == 0.0 and values["hinf_norm"] is None
+    assert "skipped" in compression_table(report.to_dict())
+
+
+def test_a_layer_that_stays_unstable():
+    layer = DSS(4, parameterization="softmax", kernel_length=20, name="a")
+    model = keras.Sequential([keras.Input((None, 3)), layer, DSS(8, name="b")])
+    layer.lambda_re.assign([0.5, -0.5, -0.1, 0.2])
+    row = compress_model(model, {"b": 2}, return_report=True)[1].layers[0]
+    assert row.stable is False and row.hinf_error == 0.0
+    layer.D.assign([0.0, np.nan, 0.0])
+    assert compress_model(model, {"b": 2}, return_report=True)[1].layers[0].stable is None
+
+
+def test_growing_modes_have_the_error_of_their_kernel():
+    layer = DSS(8, parameterization="softmax", kernel_length=64, name="a")
+    model = keras.Sequential([keras.Input((None, 3)), layer])
+    layer.lambda_re.assign(np.where(np.arange(8) % 2, -0.5, 5.0))
+    small, report = compress_model(model, 4, return_report=True)
+    kernel, reduced = (numpy(m.layers[0].kernel(64)) for m in (model, small))
+    (row,) = report.layers
+    norm = np.sqrt(np.sum((kernel + np.eye(1, 64) * numpy(layer.D)[:, None]) ** 2))
+    assert row.kernel_norm == pytest.approx(norm, rel=1e-4)
+    assert row.kernel_error == pytest.approx(np.linalg.norm(kernel - reduced), rel=1e-3)
+    assert row.hinf_error is row.error_bound is None
+    share = row.kernel_error / row.kernel_norm
+    assert f"error of the kernel, relative to its norm, {share:.1e}" in row.notes
+    (stable,) = compress_model(
+        keras.Sequential([keras.Input((None, 3)), DSS(8)]), 4, return_report=True
+    )[1].layers
+    assert stable.kernel_error is stable.kernel_norm is None
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class ScaledDSS(DSS):
+    def __init__(self, state_size, *, scale, **kwargs):
+        super().__init__(state_size, **kwargs)
+        self.scale = scale
+
+    def call(self, inputs, mask=None):
+        return self.scale * super().call(inputs, mask=mask)
+
+    def get_config(self):
+        return super().get_config() | {"scale": self.scale}
+
+
+@pytest.mark.parametrize("target", [{"rank": 3}, {"tolerance": 0.9}])
+def test_subclasses_of_the_layer(target):
+    model = keras.Sequential([keras.Input((None, 3)), ScaledDSS(8, scale=3.0)])
+    small, report = compress_model(model, **target, return_report=True)
+    assert type(small.layers[0]) is ScaledDSS and small.layers[0].scale == 3.0
+    assert small.layers[0].state_size == report.layers[0].rank_after < 8

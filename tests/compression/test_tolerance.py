@@ -96,14 +96,14 @@ def test_both_directions():
 @pytest.mark.parametrize("method", ["balanced", "modal"])
 def test_unattainable_says_how_near_one_comes(model, method):
     with pytest.raises(
-        ValueError, match="state size 8 .* layer '.*a' .* Received: tolerance=1e-08"
+        ValueError, match="best attainable is .* layer 'a' of state size 8, .* layer 'b' of .*1e-08"
     ):
         compress_model(model, tolerance=1e-8, method=method)
     try:
         compress_model(model, tolerance=1e-8, method=method)
     except ValueError as error:
         number, _, modes = str(error).partition("best attainable is ")[2].split()[:3]
-    best, rank = float(number.rstrip(",")), int(modes)
+    best, rank = float(number), int(modes)
     found = []
     for each in range(1, 8):
         row = compress_model(model, {"a": each}, method=method, return_report=True)[1].layers[0]
@@ -136,6 +136,19 @@ def test_layers_without_a_norm():
     model.layers[0].lambda_re.assign(np.full(8, 0.5))
     with pytest.raises(UnstableSystemError, match="layer '.*a' does not have. Received: a pole"):
         compress_model(model, tolerance=0.5)
+
+
+def test_layers_that_no_smaller_rank_keeps_stay(model):
+    model = keras.Sequential([keras.Input((None, 3)), DSS(1, name="one"), *make_model().layers])
+    small, report = compress_model(
+        model, tolerance={"one": 0.9, "a": 1e-8, "b": 0.2}, return_report=True
+    )
+    one, a, b = report.layers
+    assert (one.rank_after, a.rank_after) == (1, 8) and b.rank_after < 8
+    assert one.reason == "there is only one mode"
+    assert a.reason.startswith("no smaller rank keeps the tolerance (best attainable ")
+    assert b.reason is None and a.hinf_error == 0.0
+    np.testing.assert_array_equal(small.layers[1].get_weights()[3], model.layers[1].W)
 
 
 def test_a_single_mode_cannot_be_reduced():

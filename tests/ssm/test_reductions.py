@@ -137,3 +137,17 @@ def test_shared_truncation_removes_what_is_redundant():
 def test_bad_arguments_of_the_shared_truncation(args, message):
     with pytest.raises(ValueError, match=message):
         shared_balanced_truncation(*args)
+
+
+def test_complex_modes_of_rounding_are_left_out():
+    """Without the cut, rounding made poles outside the circle."""
+    for seed in range(40):
+        generator = np.random.default_rng(seed)
+        poles = np.exp(-(10 ** generator.uniform(-3, 1, 6)) + 0.01j * generator.normal(size=6))
+        system = DiagonalSystem(poles, generator.normal(size=6))
+        for rank in range(1, 6):
+            assert complex_balanced_truncation(system, rank).is_stable
+        assert complex_balanced_truncation(system, 6) is system
+    double = complex_balanced_truncation(DiagonalSystem(np.full(4, 0.9), np.ones(4)), 3)
+    np.testing.assert_allclose(double.poles, [0.9, 0.0, 0.0], atol=1e-12)
+    np.testing.assert_allclose(double.residues, [4.0, 0.0, 0.0], atol=1e-12)
