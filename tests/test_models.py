@@ -200,9 +200,8 @@ def test_frozen_parts_come_back_frozen(trainable, tmp_path):
     assert [w.trainable for w in loaded.weights] == [w.trainable for w in model.weights]
 
 
-@pytest.mark.parametrize("variant", ["fewer", "fewer_zeros"])
-def test_quantised_models_are_loaded(variant, tmp_path):
-    model, x = make_model(variant), make_inputs(variant)
+def test_quantised_models_are_loaded(tmp_path):
+    model, x = make_model("fewer_zeros"), make_inputs("fewer_zeros")
     model.quantize("int8")
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
