@@ -17,7 +17,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from absl import app, flags
+from absl import app, flags, logging
 from rich.console import Console
 from rich.table import Table
 
@@ -154,6 +154,7 @@ def cells(families):
 
 
 def main(_):
+    logging.set_verbosity(logging.ERROR)  # TensorFlow tells of every file it writes
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
         families = {task: measure(task, names, Path(folder)) for task, names in FAMILIES.items()}
