@@ -9,6 +9,7 @@ is left out where it would always be true.
 import keras
 from keras import ops
 
+from keras_dss import ops as dss_ops
 from keras_dss.layers.parameters import one_of
 from keras_dss.layers.readout import READOUTS
 
@@ -19,9 +20,6 @@ class Step(keras.layers.Layer):
     def __init__(self, **kwargs):
         super().__init__(autocast=False, **kwargs)  # states keep their dtype
         self.supports_masking = True
-
-    def get_config(self):
-        return super().get_config()  # Keras guesses none where a dtype policy was given
 
 
 def _chosen(condition, new, old):
@@ -86,14 +84,12 @@ class DSSStep(Step):
         u = ops.cast(inputs[:, 0], self.ssm_dtype)  # (B, H)
         weight = None if valid is None else ops.cast(valid, self.ssm_dtype)  # (B, 1)
         u = u if weight is None else u * weight
-        re, im = ops.split(state, 2, axis=-1)  # (B, H, N)
-        a, c = (
-            ops.split(ops.convert_to_tensor(w), 2, axis=-1) for w in (self.poles, self.residues)
-        )
-        re, im = a[0] * re - a[1] * im + u[..., None], a[0] * im + a[1] * re
-        y = ops.sum(c[0] * re - c[1] * im, axis=-1) + ops.convert_to_tensor(self.D) * u  # (B, H)
+        pairs = (ops.convert_to_tensor(w) for w in (self.poles, self.residues))
+        parts = [tuple(ops.split(pair, 2, axis=-1)) for pair in (state, *pairs)]  # (..., H, N)
+        y, new = dss_ops.recurrence_step(u, *parts)  # (B, H)
+        y = y + ops.convert_to_tensor(self.D) * u
         y = y if weight is None else y * weight
-        new = _chosen(commit, ops.concatenate([re, im], axis=-1), state)  # (B, H, 2N)
+        new = _chosen(commit, ops.concatenate(new, axis=-1), state)  # (B, H, 2N)
         return ops.cast(y, self.compute_dtype)[:, None], new
 
     def compute_output_spec(self, inputs, state, valid=None, commit=None):

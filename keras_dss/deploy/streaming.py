@@ -7,6 +7,7 @@ from keras import ops, tree
 from keras_dss.compression.copying import copy_model
 from keras_dss.deploy.steps import DownsampleStep, DSSStep, ReadoutStep
 from keras_dss.layers import DSS, Downsample, DSSBlock, Readout, TrailingZeros
+from keras_dss.layers.parameters import _positive_integer
 
 # What does with each step what it does with a sequence of one.
 EACH_STEP = (
@@ -61,10 +62,7 @@ class StreamingModel(keras.Model):
         Raises:
             ValueError: for another batch size.
         """
-        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
-            raise ValueError(
-                f"`batch_size` must be a positive integer. Received: batch_size={batch_size!r}"
-            )
+        batch_size = _positive_integer("batch_size", batch_size)
         return [np.zeros((batch_size, *x.shape[1:]), x.dtype) for x in self.inputs[1:]]
 
 
