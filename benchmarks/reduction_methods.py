@@ -42,7 +42,7 @@ METHODS = {
     "the same, residues refitted": {"method": "balanced", "refit": "calibration"},
     "H2-optimal, measured inputs": {"method": "h2_optimal", "inputs": True},
 }
-BATCH_SIZE, BOUNDARIES = 50, 16  # of the test set: examples, lengths that batches are cut to
+BATCH_SIZE, BOUNDARIES = 100, 32  # of the test set: examples, lengths that batches are cut to
 SIZED = ("balanced, measured inputs", "H2-optimal, measured inputs")
 
 _MODEL = flags.DEFINE_string("model", "smnist_n64", "Name in the zoo.")

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_dss.callbacks.exchange import exchange_layers
 from keras_dss.compression.calibration import check_batch_size, measure_inputs
-from keras_dss.compression.methods import check_method, reduce_layer
+from keras_dss.compression.methods import METHODS, check_method, reduce_layer
 from keras_dss.compression.rebuild import find_configured, find_dss_layers
 
 UNITS = ("epoch", "batch")
@@ -184,7 +184,7 @@ class CompressDuringTraining(keras.callbacks.Callback):
         inputs = {}
         if self.calibration is not None:
             arguments = model, layers, systems, self.calibration, self.batch_size
-            inputs = measure_inputs(*arguments)
+            inputs = measure_inputs(*arguments, sequences=METHODS[self.method].sequences)
         configs, found = {}, []
         for path, layer in layers.items():
             reduction, tail = self._reduction(path, layer, systems[path], inputs.get(path))

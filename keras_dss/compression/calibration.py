@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dss.ssm import GramianAccumulator
+from keras_dss.ssm import GramianAccumulator, InputSequences, input_sequences
 
 LARGEST = 2**22  # numbers (B, L, H) that a layer is shown at a time: temporaries stay in the heap
 MOST = 32  # sequences at a time
@@ -22,27 +22,27 @@ class MeasuredInputs:
     Attributes:
         gramian: controllability Gramian that they drive, complex128 (H, 2N, 2N), (2, H, 2N, 2N)
             when bidirectional. The backward system sees the reversed sequences.
-        correlation: their autocorrelation `r(l) = mean_k u_k u_{k-l}`, float64 (..., H, L).
+        sequences: `keras_dss.ssm.InputSequences` (..., H), or None where they were not kept.
     """
 
     gramian: np.ndarray
-    correlation: np.ndarray
+    sequences: InputSequences | None = None
 
     def at(self, features):
         """Those of some features, indices in the flattened features and directions."""
         return MeasuredInputs(
             self.gramian.reshape(-1, *self.gramian.shape[-2:])[features],
-            self.correlation.reshape(-1, self.correlation.shape[-1])[features],
+            self.sequences and self.sequences.reshape(-1)[features],
         )
 
 
 def measure_gramians(model, layers, systems, calibration, batch_size):
     """The Gramians alone of `measure_inputs`, a dict from paths to arrays."""
-    found = measure_inputs(model, layers, systems, calibration, batch_size)
+    found = measure_inputs(model, layers, systems, calibration, batch_size, sequences=False)
     return {path: inputs.gramian for path, inputs in found.items()}
 
 
-def measure_inputs(model, layers, systems, calibration, batch_size, call=None):
+def measure_inputs(model, layers, systems, calibration, batch_size, call=None, *, sequences=True):
     """What calibration inputs are to each layer.
 
     Args:
@@ -50,6 +50,7 @@ def measure_inputs(model, layers, systems, calibration, batch_size, call=None):
             their systems. calibration: inputs, as `compress_model` takes them.
         batch_size: sequences at a time, for inputs given as arrays; None for `at_once`.
         call: function `(batch, training)` to call in place of the model, or None.
+        sequences: whether to keep the inputs of the layers, float32, beside their Gramians.
 
     Returns:
         dict from paths to `MeasuredInputs`.
@@ -62,6 +63,7 @@ def measure_inputs(model, layers, systems, calibration, batch_size, call=None):
         path: [GramianAccumulator(poles) for poles in _directions(systems[path].poles)]
         for path in layers
     }
+    kept = {path: [[] for _ in found] for path, found in accumulators.items()}
 
     def record(path, inputs, mask):
         inputs = np.asarray(ops.convert_to_numpy(ops.cast(inputs, "float32")))
@@ -76,11 +78,12 @@ def measure_inputs(model, layers, systems, calibration, batch_size, call=None):
             inputs, valid = _from_first_step(inputs * valid[..., None], valid)
         lengths = valid.shape[1] - np.argmax(valid[:, ::-1], axis=1)
         lengths = np.where(valid.any(axis=1), lengths, 0)
-        forward, *backward = accumulators[path]
         try:
-            forward.update(inputs, lengths)
-            for accumulator in backward:
-                accumulator.update(_reversed(inputs, lengths), lengths)
+            for accumulator, batches in zip(accumulators[path], kept[path], strict=True):
+                accumulator.update(inputs, lengths)
+                if sequences and lengths.any():
+                    batches.append(input_sequences(inputs, lengths))
+                inputs = _reversed(inputs, lengths)  # as the backward system sees them
         except OverflowError as error:
             raise ValueError(f"Layer {path!r} cannot be measured: {error}") from error
 
@@ -88,16 +91,18 @@ def measure_inputs(model, layers, systems, calibration, batch_size, call=None):
         for batch in input_batches(model, calibration, batch_size, layers):
             (call or model)(batch, training=False)
 
-    def together(path, arrays):
-        return np.stack(arrays) if layers[path].bidirectional else arrays[0]
+    def measured(path):
+        gramians = [accumulator.result() for accumulator in accumulators[path]]
+        found = [InputSequences.joined(batches) for batches in kept.pop(path) if sequences]
+        if layers[path].bidirectional:
+            return MeasuredInputs(np.stack(gramians), _stacked(*found) if found else None)
+        return MeasuredInputs(gramians[0], found[0] if found else None)
 
-    return {
-        path: MeasuredInputs(
-            together(path, [a.result() for a in found]),
-            together(path, [a.correlation() for a in found]),
-        )
-        for path, found in accumulators.items()
-    }
+    return {path: measured(path) for path in layers}
+
+
+def _stacked(forward, backward):
+    return InputSequences(np.stack([forward.reverse, backward.reverse]), forward.steps)
 
 
 def at_once(calibration, layers):

@@ -115,7 +115,13 @@ def compress_model(
         outputs = Outputs(model)
         measured = chosen if how.calibrated or refit == "calibration" else {}
         inputs = measure_inputs(
-            model, measured, systems, calibration, batch_size, call=outputs.watched
+            model,
+            measured,
+            systems,
+            calibration,
+            batch_size,
+            call=outputs.watched,
+            sequences=how.sequences or refit == "calibration",
         )
     options = {"horizon": horizon, "refit": refit, "seed": seed}
     reductions = _reductions(chosen, systems, method, inputs, options)

@@ -29,8 +29,8 @@ class Options:
         return None if self.inputs is None else self.inputs.gramian
 
     @property
-    def correlation(self):
-        return None if self.inputs is None else self.inputs.correlation
+    def sequences(self):
+        return None if self.inputs is None else self.inputs.sequences
 
 
 def balanced(system, rank, options):
@@ -79,7 +79,7 @@ def singular_perturbation(system, rank, options):
 def h2_optimal(system, rank, options):
     start = balanced(system, rank, options)
 
-    return by_direction(ssm.h2_optimal, system, start.system, options.correlation)
+    return by_direction(ssm.h2_optimal, system, start.system, options.sequences)
 
 
 def shared(system, rank, options):
@@ -87,16 +87,13 @@ def shared(system, rank, options):
     layer = options.layer
     log_dt = np.asarray(keras.ops.convert_to_numpy(layer.log_dt), "float64")
     steps = np.broadcast_to(layer.rate * np.exp(log_dt), system.shape).reshape(-1)
-    correlation = options.correlation
-    if correlation is not None:
-        correlation = np.broadcast_to(correlation, (*system.shape, correlation.shape[-1]))
-        correlation = correlation.reshape(-1, correlation.shape[-1])
+    sequences = options.sequences and options.sequences.reshape(-1)
     flat = ssm.DiagonalSystem(
         system.poles.reshape(-1, system.num_modes),
         system.residues.reshape(-1, system.num_modes),
     )
     eigenvalues, reduced = ssm.shared_h2_optimal(
-        flat, steps, _eigenvalues(layer, options.seed), rank, correlation=correlation
+        flat, steps, _eigenvalues(layer, options.seed), rank, inputs=sequences
     )
     shape = (*system.shape, rank)
     reduced = ssm.DiagonalSystem(
@@ -117,15 +114,15 @@ def _eigenvalues(layer, seed, most=128):
     return values
 
 
-def by_direction(fit, system, start, correlation):
+def by_direction(fit, system, start, inputs):
     """`fit` of each direction; the forward one has a feedthrough, the layer's D, to fit too."""
     if system.poles.ndim == 2:
-        return fit(system, start, correlation=correlation, feedthrough=True)
+        return fit(system, start, inputs=inputs, feedthrough=True)
     forward, backward = (
         fit(
             system[d],
             start[d],
-            correlation=None if correlation is None else correlation[d],
+            inputs=None if inputs is None else inputs[d],
             feedthrough=d == 0,
         )
         for d in (0, 1)

@@ -23,7 +23,8 @@ class Method:
         title: what it is, in a few words.
         reduce: `(system, rank, options)` to a `DiagonalSystem` or an object with the attributes of
             `keras_dss.ssm.BalancedTruncation`; `options` are `layer_methods.Options`.
-        calibrated: whether it uses measured inputs.
+        calibrated: whether it uses measured inputs. sequences: the sequences themselves, not only
+            the Gramian that they drive.
         horizon: whether it uses a horizon.
         apart: whether each feature and direction is reduced as if it were alone.
         eigenvalues: `"per_feature"` or `"shared"`: what the rebuilt layer holds.
@@ -32,6 +33,7 @@ class Method:
     title: str
     reduce: Callable
     calibrated: bool = False
+    sequences: bool = False
     horizon: bool = False
     apart: bool = True
     eigenvalues: str = "per_feature"
@@ -106,6 +108,7 @@ METHODS = {
         "H2-optimal with eigenvalues shared by all features",
         layer_methods.shared,
         calibrated=True,
+        sequences=True,
         apart=False,
         eigenvalues="shared",
     ),
@@ -113,6 +116,7 @@ METHODS = {
         "H2-optimal poles and residues",
         layer_methods.h2_optimal,
         calibrated=True,
+        sequences=True,
         apart=False,
     ),
     "modal": Method(
@@ -208,18 +212,18 @@ def reduce_layer(
         if isinstance(found, ssm.DiagonalSystem):
             found = _described(system, found)
         if refit is not None:
-            found = _refitted(found, options.correlation if refit == "calibration" else None)
+            found = _refitted(found, options.sequences if refit == "calibration" else None)
     except ssm.UnstableSystemError as error:
         raise ssm.UnstableSystemError(f"Layer {path!r} cannot be reduced: {error}") from error
     fields = {f.name: getattr(found, f.name) for f in dataclasses.fields(ssm.BalancedTruncation)}
     return LayerReduction(**fields, path=path, eigenvalues=chosen.eigenvalues, shared=shared)
 
 
-def _refitted(found, correlation):
+def _refitted(found, sequences):
     def refit(system, reduced, **options):
         return ssm.refit_residues(system, reduced.poles, **options)
 
-    system = layer_methods.by_direction(refit, found.original, found.system, correlation)
+    system = layer_methods.by_direction(refit, found.original, found.system, sequences)
     bound = np.full(system.shape, np.nan)
     return dataclasses.replace(found, system=system, error_bound=bound)
 

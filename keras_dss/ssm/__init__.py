@@ -10,10 +10,11 @@ from keras_dss.ssm.finite_kernel import (
     finite_kernel,
 )
 from keras_dss.ssm.gramians import controllability_gramian, observability_gramian
-from keras_dss.ssm.h2_optimal import h2_optimal, refit_residues, weighted_h2_norm
+from keras_dss.ssm.h2_optimal import h2_optimal, output_norm, refit_residues
 from keras_dss.ssm.hankel import hankel_singular_values
 from keras_dss.ssm.hinf import hinf_bounds, hinf_norm
 from keras_dss.ssm.hippo import skew_hippo
+from keras_dss.ssm.inputs import InputSequences, input_sequences
 from keras_dss.ssm.measured import GramianAccumulator, measured_gramian
 from keras_dss.ssm.modal import (
     complex_balanced_truncation,
@@ -30,6 +31,7 @@ __all__ = [
     "BalancedTruncation",
     "DiagonalSystem",
     "GramianAccumulator",
+    "InputSequences",
     "SharedTruncation",
     "UnstableSystemError",
     "balanced_truncation",
@@ -44,14 +46,15 @@ __all__ = [
     "hankel_singular_values",
     "hinf_bounds",
     "hinf_norm",
+    "input_sequences",
     "measured_gramian",
     "modal_truncation",
     "observability_gramian",
+    "output_norm",
     "random_truncation",
     "refit_residues",
     "shared_balanced_truncation",
     "shared_h2_optimal",
     "singular_perturbation",
     "skew_hippo",
-    "weighted_h2_norm",
 ]

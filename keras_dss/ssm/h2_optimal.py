@@ -1,27 +1,30 @@
-"""Residues and poles that are optimal in the H2 norm, batched over features."""
+"""Residues and poles that are optimal in the H2 norm or on given inputs, batched over features."""
 
 import numpy as np
 
+from keras_dss.ssm.inputs import InputSequences
 from keras_dss.ssm.parallel import map_chunks
-from keras_dss.ssm.projection import SLOWEST, WeightedH2, log_poles_of
+from keras_dss.ssm.projection import SLOWEST, OutputError, log_poles_of
 from keras_dss.ssm.system import DiagonalSystem, as_complex, check_stable, check_system
 
 FEATURES = 16  # features that share an iteration
-CONVERGED = 1e-3  # relative decrease of the squared error in one step
+CONVERGED = 1e-4  # relative decrease of the squared error in one step
+NOISE = 1e-3  # of each mode, as half precision makes it: modes that cancel are no better than that
+NUMBERS = 2**21  # of inputs that are held in float64
 GIVE_UP = 1e6  # damping at which no step helps any more
 
 
-def refit_residues(system, poles, *, correlation=None, feedthrough=False):
+def refit_residues(system, poles, *, inputs=None, feedthrough=False):
     r"""The residues at given poles that minimise `||G - G_r||_2`.
 
-    With the autocorrelation of its inputs it is their mean square error at the output, ring-out
-    included, that is least. An ordinary least squares problem over all lags, whose inner products
-    are closed forms (see `projection`), solved in the least-norm sense where poles coincide.
+    With inputs it is the mean square error at the output for them that is least. An ordinary least
+    squares problem, whose inner products are closed forms (see `projection`), solved in the
+    least-norm sense where poles coincide.
 
     Args:
         system: a stable `DiagonalSystem` `(..., N)`.
         poles: `(..., R)`, stable.
-        correlation: `r(l) = mean u_k u_{k-l}`, float `(..., L)`, or None for white inputs.
+        inputs: `InputSequences` `(...,)`, or None for white inputs that never end.
         feedthrough: whether the feedthrough is fitted too, or kept as it is.
 
     Returns:
@@ -37,23 +40,24 @@ def refit_residues(system, poles, *, correlation=None, feedthrough=False):
     array([3.+0.j])
     """
     start = _start("Refitting residues", system, poles)
-    return _optimal(system, start, correlation, feedthrough, iterations=0)
+    return _optimal(system, start, inputs, feedthrough, iterations=0)
 
 
-def h2_optimal(system, start, *, correlation=None, feedthrough=False, iterations=50):
+def h2_optimal(system, start, *, inputs=None, feedthrough=False, iterations=200):
     r"""Poles and residues that minimise `||G - G_r||_2`, from a reduced system to start with.
 
-    Levenberg-Marquardt steps by `log(-Re x)` and `Im x` of the log poles, so that every pole stays
-    stable; residues are the best ones at all times. A step is taken for those features whose error
-    it decreases, and the start is kept where nothing better is found: the error of no feature
-    grows. A minimum that is reached is local.
+    With inputs it is the mean square error at the output for them. Levenberg-Marquardt steps by
+    `log(-Re x)` and `Im x` of the log poles, so that every pole stays stable; residues are the best
+    ones at all times, where each mode is charged for a noise of a thousandth of it: no modes that
+    all but cancel each other. A step is taken for those features whose error it decreases, and the
+    start is kept where nothing better is found: the error of no feature grows. A minimum that is
+    reached is local.
 
     Args:
         system: a stable `DiagonalSystem` `(..., N)`.
         start: a stable `DiagonalSystem` `(..., R)`, of balanced truncation say. Its real poles
             move off the real axis, where a mode has twice the order.
-        correlation: `r(l) = mean u_k u_{k-l}` of the inputs, float `(..., L)`: the error is then
-            the mean square at the output for such inputs, ring-out included. None for white inputs.
+        inputs: `InputSequences` `(...,)`, or None for white inputs that never end.
         feedthrough: whether the feedthrough is optimised too, or kept as it is.
         iterations: how many steps at most.
 
@@ -70,13 +74,13 @@ def h2_optimal(system, start, *, correlation=None, feedthrough=False, iterations
     >>> bool((system - h2_optimal(system, start)).h2_norm() < (system - start).h2_norm())
     True
 
-    Source: Golub & Pereyra (1973) for variable projection; Halevi (1992) for the weighted problem.
+    Source: Golub & Pereyra (1973) for variable projection; Halevi (1992) for weighted H2 reduction.
     """
     check_stable(check_system(start), "H2-optimal reduction")
     begin = _start("H2-optimal reduction", system, start.poles)
-    found = _optimal(system, begin, correlation, feedthrough, iterations)
-    before = weighted_h2_norm(system - start, correlation)
-    worse = ~(weighted_h2_norm(system - found, correlation) <= before)
+    found = _optimal(system, begin, inputs, feedthrough, iterations)
+    before = output_norm(system - start, inputs)
+    worse = ~(output_norm(system - found, inputs) <= before)
     return DiagonalSystem(
         np.where(worse[..., None], start.poles, found.poles),
         np.where(worse[..., None], start.residues, found.residues),
@@ -84,36 +88,39 @@ def h2_optimal(system, start, *, correlation=None, feedthrough=False, iterations
     )
 
 
-def weighted_h2_norm(system, correlation=None):
-    r"""Root mean square at the output for inputs of an autocorrelation: `||G W||_2`.
-
-    `sqrt(sum_{l,m} K_l K_m r(l - m))`, ring-out included; `keras_dss.ssm.h2_norm` for white inputs.
+def output_norm(system, inputs=None):
+    """Root mean square at the output of systems over all valid steps of their inputs.
 
     Args:
         system: a stable `DiagonalSystem`.
-        correlation: `r`, float `(..., L)`, or None for white inputs.
+        inputs: `InputSequences` `(...,)`, or None for white inputs of unit variance that never end:
+            `keras_dss.ssm.h2_norm`.
 
     Returns:
         float64 array `(...,)`.
 
-    >>> from keras_dss.ssm import DiagonalSystem
-    >>> system = DiagonalSystem(poles=[0.6], residues=[0.8])
-    >>> float(weighted_h2_norm(system, np.array([4.0])).round(12))
-    2.0
+    Raises:
+        ValueError: for inputs of another shape.
+        UnstableSystemError: for |a| >= 1.
+
+    >>> from keras_dss.ssm import DiagonalSystem, input_sequences
+    >>> system = DiagonalSystem(poles=[[0.5]], residues=[[1.0]])
+    >>> output_norm(system, input_sequences(np.array([[[2.0], [1.0]]])))  # outputs 2 and 2
+    array([2.])
     """
-    if correlation is None:
+    if inputs is None:
         return system.h2_norm()
-    check_stable(check_system(system), "The weighted H2 norm")
-    correlation = check_correlation(correlation, system)
+    check_stable(check_system(system), "The mean square at the output")
+    inputs = check_sequences(inputs, system)
     through, square = system.feedthrough.reshape(-1), np.zeros(int(np.prod(system.shape)))
     poles = system.poles.reshape(-1, system.num_modes)
     residues = system.residues.reshape(poles.shape)
 
     def work(part):
-        problem = WeightedH2(log_poles_of(poles[part]), residues[part], correlation[part])
+        problem = OutputError(log_poles_of(poles[part]), residues[part], inputs[part])
         square[part] = problem.squared_norm(through[part])
 
-    map_chunks(work, len(poles), FEATURES)
+    map_chunks(work, len(poles), features_at_a_time(inputs))
     return np.sqrt(np.maximum(square, 0.0)).reshape(system.shape)
 
 
@@ -130,27 +137,38 @@ def _start(what, system, poles):
     return poles.reshape(-1, poles.shape[-1])
 
 
-def check_correlation(correlation, system):
-    correlation = np.asarray(correlation, np.float64)
-    if correlation.shape[:-1] != system.shape or not np.all(np.isfinite(correlation)):
+def check_sequences(inputs, system):
+    """Sequences for each system of `(H,)`, None for white inputs."""
+    if inputs is None:
+        return None
+    if not isinstance(inputs, InputSequences) or inputs.shape != system.shape:
+        shape = inputs.shape if isinstance(inputs, InputSequences) else type(inputs).__name__
         raise ValueError(
-            f"`correlation` must be finite, of shape {system.shape} and a number of lags. "
-            f"Received: shape {correlation.shape}"
+            f"`inputs` must be InputSequences of shape {system.shape}, see "
+            f"keras_dss.ssm.input_sequences. Received: {shape}"
         )
-    return correlation.reshape(-1, correlation.shape[-1])
+    return inputs.reshape(-1)
 
 
-def _optimal(system, poles, correlation, feedthrough, iterations):
-    if correlation is not None:
-        correlation = check_correlation(correlation, system)
+def features_at_a_time(inputs):
+    """How many features share an iteration: fewer with many sequences."""
+    if inputs is None:
+        return FEATURES
+    return int(np.clip(NUMBERS // np.prod(inputs.reverse.shape[-2:]), 1, FEATURES))
+
+
+def _optimal(system, poles, inputs, feedthrough, iterations):
+    inputs = check_sequences(inputs, system)
     original = system.poles.reshape(-1, system.num_modes)
     residues = system.residues.reshape(original.shape)
     through = system.feedthrough.reshape(-1).copy()
     new_poles, new_residues = poles.copy(), np.zeros_like(poles)
 
     def work(part):
-        given = None if correlation is None else correlation[part]
-        problem = WeightedH2(log_poles_of(original[part]), residues[part], given, feedthrough)
+        given = None if inputs is None else inputs[part]
+        noise = NOISE if iterations else 0.0
+        target = log_poles_of(original[part]), residues[part]
+        problem = OutputError(*target, given, feedthrough, noise)
         x = log_poles_of(poles[part])
         if iterations:
             fit = refine(problem, off_the_axis(x), iterations)
@@ -160,7 +178,7 @@ def _optimal(system, poles, correlation, feedthrough, iterations):
         new_residues[part] = fit.residues
         through[part] += fit.impulse
 
-    map_chunks(work, len(poles), FEATURES)
+    map_chunks(work, len(poles), features_at_a_time(inputs))
     shape = (*system.shape, poles.shape[-1])
     return DiagonalSystem(
         new_poles.reshape(shape), new_residues.reshape(shape), through.reshape(system.shape)
@@ -174,11 +192,11 @@ def off_the_axis(x):
     return np.where(real, x + 0.1j * np.minimum(-x.real, 0.5), x)
 
 
-def refine(problem, log_poles, iterations=50):
-    r"""Poles that decrease the error of a `WeightedH2`, by Levenberg-Marquardt steps.
+def refine(problem, log_poles, iterations):
+    r"""Poles that decrease the error of an `OutputError`, by Levenberg-Marquardt steps.
 
     Args:
-        problem: a `WeightedH2`.
+        problem: an `OutputError`.
         log_poles: where to start, complex `(H, R)`, `Re x < 0`.
         iterations: how many steps at most.
 

@@ -88,7 +88,7 @@ class GramianAccumulator:
 
     def update(self, inputs, lengths=None):
         """Add a batch of sequences, `inputs (B, L, H)` real, `lengths (B,)` or None."""
-        inputs, lengths = _check_inputs(inputs, lengths, len(self.poles))
+        inputs, lengths = check_inputs(inputs, lengths, len(self.poles))
         length = inputs.shape[1]
         if length > self._correlation.shape[1]:
             grow = length - self._correlation.shape[1]
@@ -150,7 +150,7 @@ class GramianAccumulator:
         return gramian
 
 
-def _check_inputs(inputs, lengths, features):
+def check_inputs(inputs, lengths, features):
     inputs = np.asarray(inputs)
     if inputs.dtype.kind not in "fiub":
         raise ValueError(f"`inputs` must be real. Received: dtype {inputs.dtype}")

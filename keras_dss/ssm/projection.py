@@ -1,17 +1,23 @@
-r"""Best approximation by exponentials in the H2 norm, weighted by the spectrum of the inputs.
+r"""Best approximation by exponentials in the H2 norm, or in the mean square on given inputs.
 
-Impulse responses f and g have the inner product `<f, g> = sum_{l,m} f_l conj(g_m) r(l - m)`, where
-r is the autocorrelation of the inputs: `<f, f>` is the mean square of the output of f, its ring-out
-after the last step included; for white inputs of unit variance it is the sum of `|f_l|^2`. Of
+Impulse responses f and g have the inner product `<f, g> = mean_k (f * u)_k conj((g * u)_k)` over
+all valid steps k of all input sequences u, each from rest: `<f, f>` is the mean square of the
+output of f. For white inputs of unit variance that never end it is the sum of `|f_l|^2`. Of
 exponentials it is a closed form,
 
-    <e^{lx}, e^{ly}> = N G,     N = R(x) + conj(R(y)) - r(0),     G = 1/(1 - e^{x + conj(y)}),
+    <e^{lx}, e^{ly}> = N G,     G = 1/(1 - e^{x + conj(y)}),
+    N = R(x) + conj(R(y)) - r(0) - sum_i E_i(x) conj(E_i(y)),
 
-with `R(x) = sum_{l>=0} r(l) e^{lx}`, and of `l e^{lx}`, the derivatives by x, it follows with
-`G' = G^2 - G` and `G'' = (2G - 1) G'`. A unit impulse at lag 0, the feedthrough, is the limit of
-`e^{lx}` for `Re x -> -inf`.
+with `R(x) = sum_{l>=0} r(l) e^{lx}` of their autocorrelation r, and `E_i(x) = e^x s_i` of the state
+s_i in which sequence i ends: what would ring out after it. Of `l e^{lx}`, the derivatives by x, it
+follows with `G' = G^2 - G` and `G'' = (2G - 1) G'`. A unit impulse at lag 0, the feedthrough, is
+the limit of `e^{lx}` for `Re x -> -inf`.
 
-Source: Halevi (1992) for weighted H2 reduction; Golub & Pereyra (1973) for variable projection.
+Modes whose sum cancels are worse than they look: what rounding does to each of them stays. Each is
+charged for it, `noise^2 |c|^2 ||e^{lx}||^2`; that also keeps the search for poles away from valleys
+that lead nowhere.
+
+Source: Golub & Pereyra (1973) for variable projection; Halevi (1992) for weighted H2 reduction.
 """
 
 import numpy as np
@@ -31,18 +37,24 @@ def log_poles_of(poles):
     return np.maximum(decay, -FASTEST) + 1j * np.angle(poles)
 
 
-class WeightedH2:
+class OutputError:
     """The problem `min_c ||f - sum_n Re(c_n e^{l x_n})||` for a given f of every feature.
 
     Args:
         log_poles, residues: of f, complex `(H, N)`, `Re x < 0`.
-        correlation: `r`, float `(H, L)`, or None for white inputs.
+        inputs: `InputSequences` `(H,)`, or None for white inputs.
         feedthrough: whether an impulse at lag 0 may be added to f's approximation.
+        noise: relative to each mode's response, what counts as its own error.
     """
 
-    def __init__(self, log_poles, residues, correlation=None, feedthrough=False):
-        self.correlation, self.feedthrough = correlation, feedthrough
-        self._r0 = 1.0 if correlation is None else correlation[:, :1, None]
+    def __init__(self, log_poles, residues, inputs=None, feedthrough=False, noise=0.0):
+        self.feedthrough, self.noise = feedthrough, noise
+        self._rows, self._r0 = None, 1.0
+        if inputs is not None:
+            r, ends = inputs.correlation()[:, None], inputs.reverse / np.sqrt(inputs.steps)
+            lags = np.arange(r.shape[-1])
+            self._rows = np.concatenate([r, r * lags, ends, ends * (lags + 1.0)], axis=1)
+            self._r0 = r[:, :, :1]  # (H, 1, 1)
         self._x, self._moments = log_poles, self._moments_at(log_poles)
         self._given = _split(residues)[..., None]  # (H, 2N, 1)
         gram = _real(*self._products(self._x, self._moments, 0, self._x, self._moments, 0))
@@ -65,27 +77,29 @@ class WeightedH2:
         return gram, (cross @ self._given)[..., 0]
 
     def _moments_at(self, x):
-        """`R(x)` and `R'(x)`, each `(H, M)`."""
-        if self.correlation is None:
-            return np.ones_like(x), np.zeros_like(x)
-        r = self.correlation
-        both = polynomial(np.exp(x), np.stack([r, r * np.arange(r.shape[-1])], axis=1))
-        return both[:, 0], both[:, 1]
+        """`R(x)` and `R'(x)`, each `(H, M)`, `E(x)` and `E'(x)`, each `(H, M, B)`."""
+        if self._rows is None:
+            nothing = np.zeros((*x.shape, 0), complex)
+            return np.ones_like(x), np.zeros_like(x), nothing, nothing
+        values = polynomial(np.exp(x), self._rows)  # (H, 2 + 2B, M)
+        ends, turned = np.split(values[:, 2:] * np.exp(x)[:, None], 2, axis=1)
+        return values[:, 0], values[:, 1], ends.mT, turned.mT
 
     def _products(self, x, mx, i, y, my, j):
         """`<f, g>` and `<f, conj(g)>`, `(H, M, K)`, of the i-th and j-th derivatives."""
         pairs = (y.conj(), *(m.conj() for m in my)), (y, *my)
         return [self._product(x, *mx, i, *pair, j) for pair in pairs]
 
-    def _product(self, x, rx, dx, i, y, ry, dy, j):
+    def _product(self, x, rx, dx, ex, fx, i, y, ry, dy, ey, fy, j):
         g = -1.0 / np.expm1(x[:, :, None] + y[:, None, :])  # (H, M, K)
-        n = rx[:, :, None] + ry[:, None, :] - self._r0
+        n = rx[:, :, None] + ry[:, None, :] - self._r0 - ex @ ey.mT
         if i == j == 0:
             return n * g
         g1 = g * g - g
+        nx, ny = dx[:, :, None] - fx @ ey.mT, dy[:, None, :] - ex @ fy.mT
         if i != j:
-            return n * g1 + (dx[:, :, None] if i else dy[:, None, :]) * g
-        return (dx[:, :, None] + dy[:, None, :]) * g1 + n * (2.0 * g - 1.0) * g1
+            return n * g1 + (nx if i else ny) * g
+        return (nx + ny) * g1 + n * (2.0 * g - 1.0) * g1 - (fx @ fy.mT) * g
 
 
 class Fit:
@@ -93,7 +107,7 @@ class Fit:
 
     Attributes:
         log_poles: `(H, R)`. residues: `(H, R)` complex. impulse: `(H,)`, at lag 0.
-        error: `(H,)`, the squared norm of what is left.
+        error: `(H,)`, the squared norm of what is left, noise included.
     """
 
     def __init__(self, problem, x):
@@ -105,6 +119,7 @@ class Fit:
         if problem.feedthrough:
             gram = self._bordered(gram)
             right = np.concatenate([right, self._impulse_against_target()], axis=-2)
+        gram = self._charged(gram)
         self._inverse = _inverse(gram)
         self._solved = self._inverse @ right  # (H, 2R [+ 1], 1)
         solved = self._solved[..., 0]
@@ -122,7 +137,8 @@ class Fit:
                 mine = np.where(better.reshape(-1, *[1] * (mine.ndim - 1)), theirs, mine)
             elif isinstance(mine, tuple):
                 mine = tuple(
-                    np.where(better[:, None], b, a) for a, b in zip(mine, theirs, strict=True)
+                    np.where(better.reshape(-1, *[1] * (a.ndim - 1)), b, a)
+                    for a, b in zip(mine, theirs, strict=True)
                 )
             setattr(merged, name, mine)
         return merged
@@ -156,6 +172,13 @@ class Fit:
         border = _split(self._moments[0], -1.0)[..., None]  # (H, 2R, 1)
         corner = np.broadcast_to(self._problem._r0, (len(gram), 1, 1))
         return np.block([[gram, border], [border.mT, corner]])
+
+    def _charged(self, gram):
+        """The inner products, each basis function with its noise."""
+        norms, rank = np.diagonal(gram, axis1=-2, axis2=-1), self.log_poles.shape[-1]
+        modes = norms[:, :rank] + norms[:, rank : 2 * rank]  # ||e^{lx}||^2
+        charge = self._problem.noise**2 * np.concatenate([modes, modes, norms[:, 2 * rank :]], 1)
+        return gram + charge[:, :, None] * np.eye(gram.shape[-1])
 
     def _impulse_against_target(self):
         problem = self._problem

@@ -10,11 +10,13 @@ import numpy as np
 from keras_dss.ssm.h2_optimal import (
     CONVERGED,
     GIVE_UP,
-    check_correlation,
+    NOISE,
+    check_sequences,
+    features_at_a_time,
     levenberg_marquardt,
 )
 from keras_dss.ssm.parallel import map_chunks
-from keras_dss.ssm.projection import SLOWEST, WeightedH2, log_poles_of, unit_scale
+from keras_dss.ssm.projection import SLOWEST, OutputError, log_poles_of, unit_scale
 from keras_dss.ssm.system import (
     DiagonalSystem,
     as_complex,
@@ -23,11 +25,10 @@ from keras_dss.ssm.system import (
     check_system,
 )
 
-FEATURES = 16  # features at a time
 SAME = 1e-8  # of a candidate's norm: what is left of one that those picked explain already
 
 
-def shared_h2_optimal(system, steps, candidates, rank, *, correlation=None, iterations=40):
+def shared_h2_optimal(system, steps, candidates, rank, *, inputs=None, iterations=40):
     r"""Eigenvalues shared by all features that minimise `sum_h ||G_h - G_{r,h}||_2^2`.
 
     Args:
@@ -35,7 +36,7 @@ def shared_h2_optimal(system, steps, candidates, rank, *, correlation=None, iter
         steps: `dt`, float `(H,)`, positive.
         candidates: complex `(M,)`, negative real parts, `M >= rank`: eigenvalues to start from.
         rank: how many eigenvalues.
-        correlation: of the inputs, float `(H, L)`, as for `h2_optimal`.
+        inputs: `InputSequences` `(H,)`, as for `h2_optimal`.
         iterations: Levenberg-Marquardt steps at most; none of them increases the error.
 
     Returns:
@@ -65,9 +66,8 @@ def shared_h2_optimal(system, steps, candidates, rank, *, correlation=None, iter
             f"Expected at least {rank} candidates with negative real parts. "
             f"Received: {len(candidates)}, real parts up to {candidates.real.max(initial=-1.0):.3g}"
         )
-    if correlation is not None:
-        correlation = check_correlation(correlation, system)
-    every = _Features(system, steps, correlation)
+    inputs = check_sequences(inputs, system)
+    every = _Features(system, steps, inputs)
     eigenvalues, fits = _moved(every, _pursuit(every, candidates, rank), iterations)
     poles = np.concatenate([np.exp(fit.log_poles) for fit in fits])
     residues = np.concatenate([fit.residues for fit in fits])
@@ -77,13 +77,14 @@ def shared_h2_optimal(system, steps, candidates, rank, *, correlation=None, iter
 class _Features:
     """The problems of all features, some at a time."""
 
-    def __init__(self, system, steps, correlation):
+    def __init__(self, system, steps, inputs):
         def problem(part):
-            given = None if correlation is None else correlation[part]
-            found = WeightedH2(log_poles_of(system.poles[part]), system.residues[part], given)
+            given = None if inputs is None else inputs[part]
+            target = log_poles_of(system.poles[part]), system.residues[part]
+            found = OutputError(*target, given, noise=NOISE)
             return found, steps[part, None]
 
-        self.parts = map_chunks(problem, len(steps), FEATURES)
+        self.parts = map_chunks(problem, len(steps), features_at_a_time(inputs))
 
     def each(self, function, *others):
         """`[function(problem, steps, other...), ...]` over all parts."""

@@ -111,7 +111,7 @@ def test_measured_inputs_lower_the_error_on_these_inputs(method, bidirectional):
         reduce_layer("ssm", layer, system, 2, method, inputs=found, horizon=horizon)
         for found in (None, inputs)
     )
-    errors = [ssm.weighted_h2_norm(r.error_system, inputs.correlation) for r in (exact, measured)]
+    errors = [ssm.output_norm(r.error_system, inputs.sequences) for r in (exact, measured)]
     if method == "singular_perturbation":  # which minds frequency zero first
         assert np.any(errors[1] < errors[0])
     else:
@@ -127,8 +127,8 @@ def test_refit_of_both_directions_lowers_what_it_minimises(refit):
         reduce_layer("ssm", layer, system, 2, "balanced", inputs=inputs, refit=r)
         for r in (None, refit)
     )
-    r = inputs.correlation if refit == "calibration" else None
-    before, after = (ssm.weighted_h2_norm(f.error_system, r) for f in (plain, refitted))
+    r = inputs.sequences if refit == "calibration" else None
+    before, after = (ssm.output_norm(f.error_system, r) for f in (plain, refitted))
     assert np.all(after <= before * (1 + 1e-9)) and np.all(after.sum(axis=-1) < before.sum(axis=-1))
     assert np.all(np.isnan(refitted.error_bound)) and np.all(refitted.system.feedthrough[1] == 0)
 
@@ -140,7 +140,7 @@ def test_refit_is_the_least_squares_solution():
     reduction = reduce_layer("ssm", layer, system, 2, "modal", inputs=inputs, refit="calibration")
     poles = ssm.modal_truncation(system, 2).poles
     np.testing.assert_array_equal(reduction.system.poles, poles)
-    length = 3000
+    length = u.shape[1]
     for h in range(3):
         powers = poles[h][:, None] ** np.arange(length)
         columns = [*powers.real, *-powers.imag, np.eye(1, length)[0]]
@@ -176,17 +176,16 @@ def test_random_modes_follow_the_seed():
     assert np.any(draws[0].system.poles != draws[2].system.poles)
 
 
-def test_measured_correlation_is_that_of_the_inputs():
+def test_sequences_are_the_inputs_of_both_directions():
     layer = built(bidirectional=True)
     u, inputs = inputs_of(layer)
-    wanted = sum(
-        np.array([np.sum(x[lag:] * x[: 60 - lag], axis=0) for lag in range(60)]).T for x in u
-    ) / (3 * 60)
-    for direction in (0, 1):
-        np.testing.assert_allclose(inputs.correlation[direction], wanted, atol=1e-6)
+    backward = np.moveaxis(u, -1, 0)  # (H, B, L): what it sees last is the first step
+    np.testing.assert_allclose(inputs.sequences.reverse[1], backward, atol=1e-6)
+    np.testing.assert_allclose(inputs.sequences.reverse[0], backward[..., ::-1], atol=1e-6)
+    assert inputs.sequences.steps == 3 * 60
     part = inputs.at([1, 4])
     assert isinstance(part, MeasuredInputs) and part.gramian.shape == (2, 12, 12)
-    np.testing.assert_array_equal(part.correlation[1], inputs.correlation[1, 1])
+    np.testing.assert_array_equal(part.sequences.reverse[1], inputs.sequences.reverse[1, 1])
     model = keras.Sequential([keras.Input(u.shape[1:]), layer])
     systems = {"ssm": layer.to_system()}
     np.testing.assert_array_equal(

@@ -12,40 +12,48 @@ from keras_dss.ssm import (
     h2_norm,
     h2_optimal,
     hankel_singular_values,
+    input_sequences,
     modal_truncation,
+    output_norm,
     random_truncation,
     refit_residues,
     shared_h2_optimal,
     singular_perturbation,
-    weighted_h2_norm,
 )
-from keras_dss.ssm.projection import WeightedH2, log_poles_of
+from keras_dss.ssm.projection import OutputError, log_poles_of
 from tests.ssm.systems import KINDS, hippo_system, kernel, random_system
 
-LENGTH = 2000
+LENGTHS = np.array([40, 25, 3])
 
 
-def correlations(features, lags=40, seed=0):
-    """Inputs `(H, L)` and their autocorrelation."""
-    u = np.cumsum(np.random.default_rng(seed).standard_normal((features, lags)), axis=-1)
-    r = [[np.dot(x[lag:], x[: lags - lag]) for lag in range(lags)] for x in u]
-    return u, np.array(r)
+def walks(features, seed=0):
+    """Inputs `(B, L, H)` that end after `LENGTHS`, with anything after that."""
+    rng = np.random.default_rng(seed)
+    return np.cumsum(rng.standard_normal((len(LENGTHS), LENGTHS.max(), features)), axis=1)
+
+
+def sequences(features, seed=0):
+    return input_sequences(walks(features, seed), LENGTHS)
+
+
+def responses(u, taps):
+    """What comes out at all valid steps of `(B, L)`, for taps `(L,)`, over the root of steps."""
+    parts = [np.convolve(x[:n], taps)[:n] for x, n in zip(u, LENGTHS, strict=True)]
+    return np.concatenate(parts) / np.sqrt(LENGTHS.sum())
 
 
 def outputs(u, system):
-    """The whole response to inputs, ring-out included: `(H, .)`."""
-    taps = system.impulse_response(LENGTH)
-    return np.array([np.convolve(x, k) for x, k in zip(u, taps, strict=True)])
+    taps = system.impulse_response(LENGTHS.max())
+    return np.array([responses(u[:, :, h], taps[h]) for h in range(len(taps))])
 
 
 @pytest.mark.parametrize("through", [0.0, 0.7])
-def test_weighted_norm_is_the_energy_at_the_output(through):
+def test_norm_is_the_mean_square_at_the_output(through):
     system = random_system(np.random.default_rng(0), "half_real", 4, 5, closest=0.02)
     system = DiagonalSystem(system.poles, system.residues, through)
-    u, r = correlations(4)
-    expected = np.linalg.norm(outputs(u, system), axis=-1)
-    np.testing.assert_allclose(weighted_h2_norm(system, r), expected, rtol=1e-9)
-    np.testing.assert_array_equal(weighted_h2_norm(system), h2_norm(system))
+    expected = np.linalg.norm(outputs(walks(4), system), axis=-1)
+    np.testing.assert_allclose(output_norm(system, sequences(4)), expected, rtol=1e-9)
+    np.testing.assert_array_equal(output_norm(system), h2_norm(system))
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -53,8 +61,8 @@ def test_weighted_norm_is_the_energy_at_the_output(through):
 def test_derivatives_are_those_of_the_error(weighted, feedthrough):
     rng = np.random.default_rng(1)
     system = random_system(rng, "damped", 2, 5)
-    r = correlations(2)[1] if weighted else None
-    problem = WeightedH2(log_poles_of(system.poles), system.residues, r, feedthrough)
+    inputs = sequences(2) if weighted else None
+    problem = OutputError(log_poles_of(system.poles), system.residues, inputs, feedthrough)
     x = log_poles_of(random_system(rng, "damped", 2, 2).poles)
     gradient, matrix = problem.fit(x).derivatives()
     for n in range(2):
@@ -69,12 +77,12 @@ def test_derivatives_are_those_of_the_error(weighted, feedthrough):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_error_never_grows_and_poles_stay_stable(kind):
     system = random_system(np.random.default_rng(2), kind, 8, 7, closest=1e-3)
-    r = correlations(8)[1]
+    inputs = sequences(8)
     for rank in (1, 3):
         start = balanced_truncation(system, rank).system
-        for given in (None, r):
-            found = h2_optimal(system, start, correlation=given)
-            before, after = (weighted_h2_norm(system - s, given) for s in (start, found))
+        for given in (None, inputs):
+            found = h2_optimal(system, start, inputs=given)
+            before, after = (output_norm(system - s, given) for s in (start, found))
             assert np.all(after <= before) and found.is_stable
             np.testing.assert_array_equal(found.feedthrough, system.feedthrough)
 
@@ -99,14 +107,14 @@ def test_the_optimum_is_that_of_a_general_optimiser():
 
 def test_refit_with_a_feedthrough_is_the_least_squares_solution():
     system = random_system(np.random.default_rng(4), "half_real", 3, 6, closest=0.05)
-    u, r = correlations(3)
+    u = walks(3)
     poles = modal_truncation(system, 2).poles
-    found = refit_residues(system, poles, correlation=r, feedthrough=True)
+    found = refit_residues(system, poles, inputs=sequences(3), feedthrough=True)
     target = outputs(u, system)
     for h in range(3):
-        powers = poles[h][:, None] ** np.arange(LENGTH)
-        columns = np.concatenate([powers.real, -powers.imag, np.eye(1, LENGTH)])
-        columns = np.array([np.convolve(u[h], column) for column in columns]).T
+        powers = poles[h][:, None] ** np.arange(LENGTHS.max())
+        columns = np.concatenate([powers.real, -powers.imag, np.eye(1, LENGTHS.max())])
+        columns = np.array([responses(u[:, :, h], column) for column in columns]).T
         best = columns @ np.linalg.lstsq(columns, target[h], rcond=1e-11)[0]
         np.testing.assert_allclose(outputs(u, found)[h], best, atol=1e-6 * np.abs(target[h]).max())
 
@@ -169,13 +177,13 @@ def test_shared_eigenvalues_improve_on_those_they_start_from(weighted):
     rng = np.random.default_rng(8)
     system = hippo_system(rng, 20, 12, steps=(1e-2, 1e-1))
     steps, candidates = np.full(20, 0.1), -np.logspace(-1, 1, 12) + 1j * np.linspace(0, 20, 12)
-    r = correlations(20)[1] if weighted else None
+    inputs = sequences(20) if weighted else None
     totals = []
     for iterations in (0, 3, 30):
         _, reduced = shared_h2_optimal(
-            system, steps, candidates, 4, correlation=r, iterations=iterations
+            system, steps, candidates, 4, inputs=inputs, iterations=iterations
         )
-        totals.append(np.sum(weighted_h2_norm(system - reduced, r) ** 2))
+        totals.append(np.sum(output_norm(system - reduced, inputs) ** 2))
     assert totals[2] <= totals[1] < totals[0]
 
 
@@ -192,7 +200,7 @@ def test_scores_of_modes():
     [
         (lambda s: modal_truncation(s, 1, score="l2"), "Received: score='l2'"),
         (lambda s: refit_residues(s, [0.5]), "Received: shape"),
-        (lambda s: refit_residues(s, [[0.5]], correlation=np.ones(3)), "`correlation`"),
+        (lambda s: refit_residues(s, [[0.5]], inputs=np.ones(3)), "input_sequences"),
         (lambda s: shared_h2_optimal(s, [0.1], [-1.0], 2), "at least 2 candidates"),
         (lambda s: shared_h2_optimal(s, [0.1], [1.0], 1), "negative real parts"),
         (lambda s: shared_h2_optimal(s, [0.1, 0.1], [-1.0], 1), "positive steps"),
@@ -210,7 +218,7 @@ def test_unstable_systems_are_refused():
         lambda: h2_optimal(unstable, stable),
         lambda: h2_optimal(stable, unstable),
         lambda: refit_residues(stable, [[1.0]]),
-        lambda: weighted_h2_norm(unstable, np.ones((1, 2))),
+        lambda: output_norm(unstable, input_sequences(np.ones((1, 2, 1)))),
         lambda: shared_h2_optimal(unstable, [0.1], [-1.0], 1),
         lambda: singular_perturbation(unstable, 1),
     ):
