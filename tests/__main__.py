@@ -16,10 +16,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 BACKENDS = ("tensorflow", "jax", "torch")
-# What runs on one backend alone. Searches and recipes train many small models, each of which
-# TensorFlow and JAX trace anew: there a few of each kind do, and the command line's own searches.
+# What runs on one backend alone: what NumPy computes, whatever the backend, and searches and
+# recipes, which train many small models, each of which TensorFlow and JAX trace anew: there a few
+# of each kind do, and the command line's own searches.
 ONCE = {
+    "keras_dss/tuner": "torch",
     "tests/ssm": "torch",
+    "tests/compression/test_allocation.py": "torch",
+    "tests/compression/test_budget.py": "torch",
+    "tests/compression/test_methods.py": "torch",
+    "tests/compression/test_model_kinds.py": "torch",
+    "tests/compression/test_report.py": "torch",
+    "tests/compression/test_softmax.py": "torch",
+    "tests/compression/test_tolerance.py": "torch",
+    "tests/report": "torch",
     "tests/datasets": "torch",
     "tests/cli": "tensorflow",
     "tests/benchmarks": "torch",

@@ -79,11 +79,11 @@ def measure_inputs(model, layers, systems, calibration, batch_size, call=None, *
         lengths = valid.shape[1] - np.argmax(valid[:, ::-1], axis=1)
         lengths = np.where(valid.any(axis=1), lengths, 0)
         try:
-            for accumulator, batches in zip(accumulators[path], kept[path], strict=True):
-                accumulator.update(inputs, lengths)
+            for backward, accumulator in enumerate(accumulators[path]):
+                seen = _reversed(inputs, lengths) if backward else inputs
+                accumulator.update(seen, lengths)
                 if sequences and lengths.any():
-                    batches.append(input_sequences(inputs, lengths))
-                inputs = _reversed(inputs, lengths)  # as the backward system sees them
+                    kept[path][backward].append(input_sequences(seen, lengths))
         except OverflowError as error:
             raise ValueError(f"Layer {path!r} cannot be measured: {error}") from error
 

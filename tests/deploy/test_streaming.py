@@ -52,9 +52,13 @@ MODELS = {
     "forecast": lambda: DSSRegressor(2, channels=3, horizon=5, **SMALL),
 }
 
+FEW = ("last, post-norm", "downsampling of tokens", "language")
+
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_step_has_the_outputs_of_the_sequence_up_to_it(name):
+    if keras.backend.backend() == "jax" and name not in FEW:  # which compiles every length anew
+        pytest.skip("every model on the others, a few on JAX")
     model = MODELS[name]()
     for weight in model.weights:
         if "moving" in weight.name:  # of a batch normalization that has been trained
