@@ -171,12 +171,13 @@ def _optimal(system, poles, inputs, feedthrough, iterations):
         problem = OutputError(*target, given, feedthrough, noise)
         x = log_poles_of(poles[part])
         if iterations:
-            fit = refine(problem, off_the_axis(x), iterations)
-            new_poles[part] = np.exp(fit.log_poles)
+            moved, residue, impulse = refine(problem, off_the_axis(x), iterations)
+            new_poles[part] = np.exp(moved)
         else:
             fit = problem.fit(x)
-        new_residues[part] = fit.residues
-        through[part] += fit.impulse
+            residue, impulse = fit.residues, fit.impulse
+        new_residues[part] = residue
+        through[part] += impulse
 
     map_chunks(work, len(poles), features_at_a_time(inputs))
     shape = (*system.shape, poles.shape[-1])
@@ -201,12 +202,14 @@ def refine(problem, log_poles, iterations):
         iterations: how many steps at most.
 
     Returns:
-        The `Fit` at the last poles.
+        `(log_poles, residues, impulse)` of the fit at the last poles: `(H, R)`, `(H, R)`, `(H,)`.
     """
-    fit = problem.fit(log_poles)
-    damping, active = np.full(len(log_poles), 1e-2), np.full(len(log_poles), True)
+    fit, rank = problem.fit(log_poles), log_poles.shape[-1]
+    found = fit.log_poles.copy(), fit.residues.copy(), fit.impulse.copy()
+    features = np.arange(len(log_poles))  # those that still move
+    damping, active = np.full(len(features), 1e-2), np.full(len(features), True)
     for _ in range(iterations):
-        x, rank = fit.log_poles, log_poles.shape[-1]
+        x = fit.log_poles
         gradient, matrix = fit.derivatives()
         scale = np.concatenate([x.real, np.ones_like(x.real)], axis=-1)  # (H, 2R)
         step = levenberg_marquardt(
@@ -216,11 +219,16 @@ def refine(problem, log_poles, iterations):
         better = active & (trial.error < fit.error)
         small = better & (fit.error - trial.error < CONVERGED * np.abs(fit.error))
         fit = fit.merged(trial, better)
+        for kept, now in zip(found, (fit.log_poles, fit.residues, fit.impulse), strict=True):
+            kept[features] = now
         damping = np.where(better, 0.3, 4.0) * damping
         active &= ~small & (damping < GIVE_UP)
         if not active.any():
             break
-    return fit
+        if 2 * active.sum() <= len(active):
+            problem, fit, features = problem[active], fit[active], features[active]
+            damping, active = damping[active], active[active]
+    return found
 
 
 def levenberg_marquardt(gradient, matrix, damping):

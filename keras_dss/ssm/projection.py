@@ -60,6 +60,10 @@ class OutputError:
         gram = _real(*self._products(self._x, self._moments, 0, self._x, self._moments, 0))
         self.energy = (self._given * (gram @ self._given))[..., 0].sum(axis=-1)  # (H,)
 
+    def __getitem__(self, features):
+        """The problem of some features."""
+        return _each(self, lambda array: array[features])
+
     def squared_norm(self, impulse):
         """`||f + d delta||^2` for d `(H,)`."""
         first = (_split(self._moments[0], -1.0) * self._given[..., 0]).sum(axis=-1)
@@ -91,15 +95,15 @@ class OutputError:
         return [self._product(x, *mx, i, *pair, j) for pair in pairs]
 
     def _product(self, x, rx, dx, ex, fx, i, y, ry, dy, ey, fy, j):
-        g = -1.0 / np.expm1(x[:, :, None] + y[:, None, :])  # (H, M, K)
-        n = rx[:, :, None] + ry[:, None, :] - self._r0 - ex @ ey.mT
+        g = _geometric(x, y)  # (H, M, K)
+        n = rx[:, :, None] + (ry[:, None, :] - self._r0) - ex @ ey.mT
         if i == j == 0:
             return n * g
-        g1 = g * g - g
-        nx, ny = dx[:, :, None] - fx @ ey.mT, dy[:, None, :] - ex @ fy.mT
         if i != j:
-            return n * g1 + (nx if i else ny) * g
-        return (nx + ny) * g1 + n * (2.0 * g - 1.0) * g1 - (fx @ fy.mT) * g
+            change = dx[:, :, None] - fx @ ey.mT if i else dy[:, None, :] - ex @ fy.mT
+            return (n * (g - 1.0) + change) * g
+        change = dx[:, :, None] + dy[:, None, :] - fx @ ey.mT - ex @ fy.mT
+        return ((n * (2.0 * g - 1.0) + change) * (g - 1.0) - fx @ fy.mT) * g
 
 
 class Fit:
@@ -120,7 +124,7 @@ class Fit:
             gram = self._bordered(gram)
             right = np.concatenate([right, self._impulse_against_target()], axis=-2)
         gram = self._charged(gram)
-        self._inverse = _inverse(gram)
+        self._inverse = _inverse(gram, definite=problem.noise > 0.0)
         self._solved = self._inverse @ right  # (H, 2R [+ 1], 1)
         solved = self._solved[..., 0]
         self.residues = solved[..., :rank] + 1j * solved[..., rank : 2 * rank]
@@ -128,20 +132,19 @@ class Fit:
         model = (self._solved * (gram @ self._solved - 2.0 * right))[..., 0].sum(axis=-1)
         self.error = problem.energy + model
 
+    def __getitem__(self, features):
+        """The fit of some features."""
+        part = _each(self, lambda array: array[features])
+        part._problem = self._problem[features]
+        return part
+
     def merged(self, other, better):
         """This fit, with that of `other` for the features where `better (H,)` holds."""
-        merged = object.__new__(Fit)
-        for name, mine in vars(self).items():
-            theirs = getattr(other, name)
-            if isinstance(mine, np.ndarray):
-                mine = np.where(better.reshape(-1, *[1] * (mine.ndim - 1)), theirs, mine)
-            elif isinstance(mine, tuple):
-                mine = tuple(
-                    np.where(better.reshape(-1, *[1] * (a.ndim - 1)), b, a)
-                    for a, b in zip(mine, theirs, strict=True)
-                )
-            setattr(merged, name, mine)
-        return merged
+
+        def choose(mine, theirs):
+            return np.where(better.reshape(-1, *[1] * (mine.ndim - 1)), theirs, mine)
+
+        return _each(self, choose, other)
 
     def derivatives(self):
         """Gradient `(H, 2R)` and Gauss-Newton matrix `(H, 2R, 2R)` of half the squared error.
@@ -185,6 +188,28 @@ class Fit:
         return _split(problem._moments[0], -1.0)[:, None, :] @ problem._given
 
 
+def _geometric(x, y):
+    """`1/(1 - e^{x + y})` of all pairs: `(H, M), (H, K) -> (H, M, K)`.
+
+    From `e^{x+y} - 1 = uv + u + v` with `u = e^x - 1`, `v = e^y - 1`: exponentials of single poles.
+    """
+    u, v = np.expm1(x)[:, :, None], np.expm1(y)[:, None, :]
+    return -1.0 / (u * (v + 1.0) + v)
+
+
+def _each(mine, function, *others):
+    """An object like `mine`, its arrays and those in its tuples `function` of them and others'."""
+    made = object.__new__(type(mine))
+    for name, value in vars(mine).items():
+        values = value, *(getattr(other, name) for other in others)
+        if isinstance(value, tuple):
+            value = tuple(function(*parts) for parts in zip(*values, strict=True))
+        elif isinstance(value, np.ndarray):
+            value = function(*values)
+        setattr(made, name, value)
+    return made
+
+
 def _split(values, sign=1.0):
     """`[Re, sign Im]`."""
     return np.concatenate([values.real, sign * values.imag], axis=-1)
@@ -202,8 +227,11 @@ def unit_scale(gram):
     return np.divide(1.0, np.sqrt(diagonal), out=np.zeros_like(diagonal), where=diagonal > 0.0)
 
 
-def _inverse(gram):
-    """Pseudo-inverse of symmetric matrices, scaled to a unit diagonal first."""
+def _inverse(gram, definite):
+    """Inverse of symmetric matrices, scaled to a unit diagonal first; else the pseudo-inverse."""
     scale = unit_scale(gram)
+    nothing = (scale == 0.0)[..., None] * np.eye(gram.shape[-1])
     scale = scale[..., :, None] * scale[..., None, :]
+    if definite:
+        return scale * np.linalg.inv(gram * scale + nothing)
     return scale * np.linalg.pinv(gram * scale, rcond=RELATIVE, hermitian=True)
