@@ -9,9 +9,8 @@ states in which they end.
 import dataclasses
 
 import numpy as np
-from scipy import fft
 
-from keras_dss.ssm.measured import check_inputs
+from keras_dss.ssm.measured import autocorrelation, check_inputs
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,11 +53,7 @@ class InputSequences:
 
     def correlation(self):
         """The autocorrelation `r(l) = sum_k u_k u_{k-l} / steps`, float64 `(..., L)`."""
-        length = self.reverse.shape[-1]
-        n = fft.next_fast_len(2 * length, real=True)
-        spectrum = fft.rfft(self.reverse.astype(np.float64), n=n, axis=-1)
-        power = (spectrum.real**2 + spectrum.imag**2).sum(axis=-2)
-        return fft.irfft(power, n=n, axis=-1)[..., :length] / self.steps
+        return autocorrelation(self.reverse.astype(np.float64)) / self.steps
 
 
 def input_sequences(inputs, lengths=None):

@@ -93,14 +93,13 @@ class GramianAccumulator:
         if length > self._correlation.shape[1]:
             grow = length - self._correlation.shape[1]
             self._correlation = np.pad(self._correlation, ((0, 0), (0, grow)))
-        n = fft.next_fast_len(2 * length, real=True)
         direct = [(h, _masked(inputs, lengths, [h])) for h in self._direct]
 
         def work(chunk):
             part = self._closed[chunk]
             u = _masked(inputs, lengths, part)  # (H', B, L)
             ends = self.poles[part, None, :] * _end_states(self.poles[part], u, lengths)
-            return part, _autocorrelation(u, n), _outer_products(ends)  # ends (H', B, N)
+            return part, autocorrelation(u), _outer_products(ends)  # ends (H', B, N)
 
         # All of a batch is computed before any of it counts: a refused batch leaves no trace.
         closed = map_chunks(work, len(self._closed), FEATURES)
@@ -110,16 +109,12 @@ class GramianAccumulator:
         for h, u in direct:
             for states in _running_states(self.poles[h], u[0], lengths):
                 self._add([h], _outer_products(states[None]))
-            self._correlation[h, :length] += _autocorrelation(u, n)[0]
+            self._correlation[h, :length] += autocorrelation(u)[0]
         self.steps += int(lengths.sum())
 
     def _add(self, part, products):
         self._hermitian[part] += products[0]
         self._symmetric[part] += products[1]
-
-    def correlation(self):
-        """The autocorrelation `r(l) = sum_k u_k u_{k-l} / steps` of the inputs so far, `(H, L)`."""
-        return self._correlation / max(self.steps, 1)
 
     def result(self):
         """The measured Gramian so far, `(H, 2N, 2N)`; further batches may follow."""
@@ -185,11 +180,12 @@ def _masked(inputs, lengths, part):
     return u
 
 
-def _autocorrelation(u, n):
-    """`sum_k u_k u_{k-l}` over all sequences of `(H, B, L)`, by FFTs of length n: `(H, L)`."""
+def autocorrelation(u):
+    """`sum_k u_k u_{k-l}` over all sequences of `(..., B, L)`: `(..., L)`."""
+    n = fft.next_fast_len(2 * u.shape[-1], real=True)
     spectrum = fft.rfft(u, n=n, axis=-1)
-    power = (spectrum.real**2 + spectrum.imag**2).sum(axis=1)
-    return fft.irfft(power, n=n, axis=-1)[:, : u.shape[-1]]
+    power = (spectrum.real**2 + spectrum.imag**2).sum(axis=-2)
+    return fft.irfft(power, n=n, axis=-1)[..., : u.shape[-1]]
 
 
 def _outer_products(states):
