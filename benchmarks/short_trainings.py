@@ -79,8 +79,9 @@ class Bench:
             seed: of the order of the batches and of dropout. settings: `TrainingSettings`.
         """
         settings = dataclasses.replace(settings, epochs=1, validate_every=None)
+        batches = self.splits.training(settings.batch_size, seed, settings.augmentation)
         training = Training(
-            model, Steps(self.splits.training(settings.batch_size, seed), steps),
+            model, Steps(batches, steps),
             lambda: itertools.islice(self.splits.evaluation("validation"), 5), settings,
             seed=seed, folder=self.work_dir / name, name=name, kind=self.kind,
             identity={"name": name, "steps": steps},

@@ -8,6 +8,7 @@ import numpy as np
 from keras_dss import datasets
 from keras_dss.datasets import OnDevice
 from keras_dss.datasets.batches import Batches, choose_boundaries, sequence_lengths
+from recipes.augmentation import augmented
 
 DIGEST_ROWS = 4096  # of an array at a time
 
@@ -22,6 +23,11 @@ class Epochs:
         mask_zeros: whether real-valued sequences end in zeros that are no data.
         resident: whether the split is held in the memory of the backend's device.
         num_lengths: how many lengths batches are cut to, at most.
+        augmentation: name of one of `recipes.augmentation`, for real-valued data that is not
+            resident.
+
+    Raises:
+        ValueError: fewer examples than a batch has, or an augmentation of other data.
 
     >>> epochs = Epochs(np.ones((10, 8, 1), "float32"), np.arange(10), batch_size=4, seed=0)
     >>> whole, rest = list(epochs.epoch(3)), list(epochs.epoch(3, start=1))
@@ -29,19 +35,27 @@ class Epochs:
     (2, 2, True)
     """
 
-    def __init__(self, x, y, batch_size, seed, mask_zeros=False, resident=False, num_lengths=8):
+    def __init__(
+        self, x, y, batch_size, seed, mask_zeros=False, resident=False, num_lengths=8,
+        augmentation=None,
+    ):  # fmt: skip
         if batch_size > len(x):
             raise ValueError(
                 f"Expected a batch_size of at most the {len(x)} training examples. "
                 f"Received: {batch_size}"
             )
-        self.resident = resident
+        if augmentation and (resident or x.ndim != 3 or np.issubdtype(x.dtype, np.integer)):
+            raise ValueError(
+                f"Expected real-valued sequences (n, L, C), not --resident, for the augmentation "
+                f"{augmentation!r}. Received: {x.dtype} {x.shape}, resident: {resident}"
+            )
+        self.resident, self.augmentation = resident, augmentation
         self.x, self.y = (OnDevice(x), OnDevice(y)) if resident else (x, y)
         self.options = {"batch_size": batch_size, "seed": seed, "drop_remainder": True}
         self.boundaries, lengths = length_boundaries(x, mask_zeros, num_lengths)
         self.options |= lengths
         self.steps_per_epoch = len(x) // batch_size
-        self.cutting = self.epoch(0, stop=0)
+        self.cutting = Batches(self.x, self.y, stop=0, **self.options)
 
     def gather(self, examples, length, values):
         """The `(x, labels)` of some examples in a compiled function, whose arguments `values` are.
@@ -54,7 +68,10 @@ class Epochs:
 
     def epoch(self, number, start=0, stop=None):
         """Return the `(x, labels)` batches of an epoch from batch `start` on."""
-        return Batches(self.x, self.y, epoch=number, start=start, stop=stop, **self.options)
+        batches = Batches(self.x, self.y, epoch=number, start=start, stop=stop, **self.options)
+        if self.augmentation is None:
+            return batches
+        return augmented(batches, self.augmentation, self.options["seed"], number, start)
 
     def shapes(self):
         """Return one batch of every shape that epochs hold, always the same ones."""
@@ -94,9 +111,9 @@ class Splits:
         x, y = self.loaded[split]
         return x[:examples], y[:examples]
 
-    def training(self, batch_size, seed):
+    def training(self, batch_size, seed, augmentation=None):
         """Return the training split's `Epochs`."""
-        options = self.mask_zeros, self.resident, self.num_lengths
+        options = self.mask_zeros, self.resident, self.num_lengths, augmentation
         return Epochs(*self.get("train"), batch_size, seed, *options)
 
     def evaluation(self, split, batch_size=100):

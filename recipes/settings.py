@@ -7,6 +7,8 @@ import types
 import typing
 from dataclasses import dataclass
 
+AUGMENTATIONS = ("waveforms",)  # functions of recipes.augmentation
+
 
 def _check_positive(settings, *names):
     for name in names:
@@ -53,11 +55,17 @@ class TrainingSettings:
     ssm_learning_rate_scale: float = 0.25
     step_learning_rate_scale: float = 0.25
     label_smoothing: float = 0.0
+    augmentation: str | None = None  # of the inputs, a name in AUGMENTATIONS
     clip_norm: float | None = 1.0
     validate_every: int | None = None  # steps; None: at the end of every epoch
 
     def __post_init__(self):
         _check_positive(self, "epochs", "batch_size", "validate_every")
+        if self.augmentation not in (None, *AUGMENTATIONS):
+            raise ValueError(
+                f"Expected an augmentation of {', '.join(AUGMENTATIONS)}, or None. "
+                f"Received: {self.augmentation!r}"
+            )
 
 
 @dataclass(frozen=True)

@@ -272,7 +272,7 @@ class Stages:
             model = self._start(name)
             config, source = model.get_config(), origin(self.settings, name, self.work_dir)
             training = Training(
-                model, self.splits.training(settings.batch_size, self.settings.seed),
+                model, self._batches(settings),
                 lambda: self.splits.evaluation("validation"), settings,
                 seed=self.settings.seed, folder=self.work_dir / name, name=name,
                 identity={**source, "data": self.splits.digest()}, kind=self.task.KIND,
@@ -293,6 +293,10 @@ class Stages:
                 "hardware": hardware(), "command": self.command, "history": state.history,
             })  # fmt: skip
         return True
+
+    def _batches(self, settings):
+        seed, augmentation = self.settings.seed, settings.augmentation
+        return self.splits.training(settings.batch_size, seed, augmentation)
 
     def _facts(self, name):
         """Return the facts of a finished training."""

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from keras_dss.datasets import sequence_lengths
+from recipes.augmentation import augmented, waveforms
+from recipes.data import Epochs
+from recipes.settings import AUGMENTATIONS, Settings, override
+
+
+def tones(count=64, length=800, steps=1000, period=20.0):
+    x = np.zeros((count, steps, 1), "float32")
+    x[:, :length, 0] = np.cos(2 * np.pi * np.arange(length) / period)
+    return x
+
+
+def test_a_tone_gets_another_pitch_length_and_loudness():
+    x = tones()
+    found = waveforms(x, np.random.default_rng(0))
+    assert found.dtype == np.float32 and found.shape == x.shape
+    lengths = sequence_lengths(found)
+    speeds = 800 / lengths
+    assert speeds.min() < 0.92 and speeds.max() > 1.08
+    assert np.all((speeds > 0.898) & (speeds < 1.103))
+    peaks = np.abs(found).max(axis=(1, 2))
+    assert 0.49 < peaks.min() < 0.6 and 1.7 < peaks.max() < 2.01
+    for row, length in zip(found[..., 0], lengths, strict=True):
+        crossings = np.sum(row[: length - 1] * row[1:length] < 0)
+        assert abs(crossings - 2 * 800 / 20) <= 2  # all of its periods, in a time of their own
+
+
+def test_no_recording_loses_its_end():
+    x = tones(length=1000)
+    x[:, -20:] = 5.0
+    found = waveforms(x, np.random.default_rng(1))
+    ends = sequence_lengths(found)
+    assert np.all(ends - np.abs(found[..., 0]).argmax(axis=1) < 25)
+    assert np.abs(found[:, -1]).max() > 0  # what would be slowed stays as it is
+
+
+def test_every_channel_plays_at_the_same_speed():
+    x = np.concatenate([tones(4), tones(4)], axis=2)
+    found = waveforms(x, np.random.default_rng(2))
+    np.testing.assert_array_equal(found[..., 0], found[..., 1])
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_epochs_go_on_from_any_batch_with_the_same_inputs(name):
+    epochs = Epochs(tones(20), np.arange(20), 5, 3, mask_zeros=True, augmentation=name)
+    whole = list(epochs.epoch(1))
+    assert len(whole) == epochs.steps_per_epoch == 4
+    for start in range(5):
+        rest = list(epochs.epoch(1, start))
+        assert len(rest) == 4 - start
+        for (x, y), (expected, labels) in zip(rest, whole[start:], strict=True):
+            np.testing.assert_array_equal(x, expected)
+            np.testing.assert_array_equal(y, labels)
+    plain = Epochs(tones(20), np.arange(20), 5, 3, mask_zeros=True)
+    assert [y.tolist() for _, y in whole] == [y.tolist() for _, y in plain.epoch(1)]
+    pairs = zip(whole, plain.epoch(1), strict=True)
+    assert all(np.any(x != expected) for (x, _), (expected, _) in pairs)
+
+
+def test_what_is_drawn_differs_between_seeds_epochs_and_batches():
+    batch = [(tones(4), np.arange(4))] * 2
+    drawn = [
+        x
+        for seed, epoch in ((0, 0), (0, 1), (1, 0))
+        for x, _ in augmented(batch, "waveforms", seed, epoch)
+    ]
+    for i, first in enumerate(drawn):
+        assert all(np.any(first != other) for other in drawn[:i])
+
+
+@pytest.mark.parametrize("x", [np.ones((8, 30), "uint8"), np.ones((8, 2, 30), "uint8")])
+def test_tokens_are_refused(x):
+    with pytest.raises(ValueError, match="Expected real-valued sequences.*Received: uint8"):
+        Epochs(x, np.arange(8), 4, 0, augmentation="waveforms")
+
+
+def test_resident_data_is_refused():
+    with pytest.raises(ValueError, match="not --resident.*resident: True"):
+        Epochs(tones(8), np.arange(8), 4, 0, resident=True, augmentation="waveforms")
+
+
+def test_an_augmentation_is_set_by_its_name():
+    settings = override(Settings("fsdd"), ["train.augmentation=waveforms"])
+    assert settings.train.augmentation == "waveforms" and settings.pretrain.augmentation is None
+    with pytest.raises(ValueError, match="Expected an augmentation of waveforms, or None.*'wave'"):
+        override(settings, ["train.augmentation=wave"])
+    assert override(settings, ["train.augmentation=None"]).train.augmentation is None
