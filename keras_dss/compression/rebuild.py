@@ -168,7 +168,10 @@ def _exchange(value, configs, found):
 def _exchange_attributes(model, config, layers, configs, failed):
     """For a class whose configuration does not hold its layers: exchange them after its making."""
     paths = attribute_paths(model, layers)
-    exchanged = {paths[path]: layer_config for path, layer_config in configs.items()}
+    exchanged = {
+        paths[path]: _serialized(type(layers[path]), layer_config)
+        for path, layer_config in configs.items()
+    }
     config.pop("build_config", None)
     new = {"name": model.name, "model_config": config, "layer_configs": exchanged}
     new = from_configuration(model, _serialized(ExchangedLayers, new), failed)

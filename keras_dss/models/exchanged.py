@@ -14,8 +14,9 @@ class ExchangedLayers(keras.Model):
 
     Args:
         model_config: `keras.saving.serialize_keras_object` of the model, unbuilt.
-        layer_configs: dict from dotted attribute paths (`"encoder.blocks.0.ssm"`) to configurations
-            of the `DSS` layers to put there before the model is built.
+        layer_configs: dict from dotted attribute paths (`"encoder.blocks.0.ssm"`) to
+            `keras.saving.serialize_keras_object` of the layers to put there before the model is
+            built; a bare configuration is one of `DSS`.
 
     Call arguments:
         Those of the model.
@@ -27,7 +28,12 @@ class ExchangedLayers(keras.Model):
         self.layer_configs = layer_configs
         self.model = keras.saving.deserialize_keras_object(model_config)
         for path, config in layer_configs.items():
-            _set_layer(self.model, path, DSS.from_config(config))
+            layer = (
+                keras.saving.deserialize_keras_object(config)
+                if "class_name" in config
+                else DSS.from_config(config)
+            )
+            _set_layer(self.model, path, layer)
 
     def build(self, input_shape):
         self.model.build(input_shape)

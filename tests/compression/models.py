@@ -39,11 +39,13 @@ class NestedConfig(keras.Model):
 class PlainConfig(keras.Model):
     """Makes its layers itself from a few numbers."""
 
+    ssm = DSS
+
     def __init__(self, state_size=8, bidirectional=False, **kwargs):
         super().__init__(**kwargs)
         self.sizes = {"state_size": state_size, "bidirectional": bidirectional}
-        self.first = DSS(**self.sizes)
-        self.rest = [DSS(**self.sizes), keras.layers.Dense(4), DSS(**self.sizes)]
+        self.first = self.ssm(**self.sizes)
+        self.rest = [self.ssm(**self.sizes), keras.layers.Dense(4), self.ssm(**self.sizes)]
         self.dense = keras.layers.Dense(2)
 
     def build(self, input_shape):

@@ -17,7 +17,7 @@ from keras_dss.initializers import ReducedRank
 from keras_dss.layers import DSS
 from keras_dss.models import DSSClassifier, ExchangedLayers
 from keras_dss.ssm import balanced_truncation
-from tests.compression.models import MODELS, NoConfig, make_inputs
+from tests.compression.models import MODELS, NoConfig, PlainConfig, make_inputs
 from tests.layers.oracles import numpy
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -157,6 +157,42 @@ def test_paths():
     small = compress_model(model, 3)
     assert isinstance(small, ExchangedLayers)
     assert not any("/" in path for path in find_dss_layers(compress_model(small, 2)))
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Twice(DSS):
+    """Another layer with the parameters of a DSS layer."""
+
+    def call(self, inputs, mask=None):
+        return 2.0 * super().call(inputs, mask=mask)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class MakesTwice(PlainConfig):
+    ssm = Twice
+
+
+def test_subclasses_in_models_that_make_their_layers(tmp_path):
+    model = MakesTwice()
+    model.build((None, 20, 3))
+    small, x = compress_model(model, 3), make_inputs()
+    assert [type(layer) for layer in dss_layers(small)] == [Twice] * 3
+    small.save(tmp_path / "small.keras")
+    loaded = keras.models.load_model(tmp_path / "small.keras")
+    np.testing.assert_array_equal(numpy(loaded(x)), numpy(small(x)))
+    expected = numpy(model(x))
+    nearly = compress_model(model, 7)
+    assert np.abs(numpy(nearly(x)) - expected).max() < 0.1 * np.abs(expected).max()
+
+
+def test_exchanged_layers_of_bare_configurations():
+    model = MODELS["plain_config"]()
+    small = compress_model(model, 3)
+    config = small.get_config()
+    bare = {path: layer["config"] for path, layer in config["layer_configs"].items()}
+    old = ExchangedLayers.from_config(config | {"layer_configs": bare})
+    old.build((None, 20, 3))
+    assert [layer.state_size for layer in dss_layers(old)] == [3] * 3
 
 
 def test_a_path_comes_before_names():
