@@ -8,7 +8,7 @@ import numpy as np
 from keras_dss import datasets
 from keras_dss.datasets import OnDevice
 from keras_dss.datasets.batches import Batches, choose_boundaries, sequence_lengths
-from recipes.augmentation import augmented
+from recipes.augmentation import augmented, check
 
 DIGEST_ROWS = 4096  # of an array at a time
 
@@ -23,8 +23,7 @@ class Epochs:
         mask_zeros: whether real-valued sequences end in zeros that are no data.
         resident: whether the split is held in the memory of the backend's device.
         num_lengths: how many lengths batches are cut to, at most.
-        augmentation: name of one of `recipes.augmentation`, for real-valued data that is not
-            resident.
+        augmentation: name of one of `recipes.augmentation`, for data that is not resident.
 
     Raises:
         ValueError: fewer examples than a batch has, or an augmentation of other data.
@@ -44,11 +43,8 @@ class Epochs:
                 f"Expected a batch_size of at most the {len(x)} training examples. "
                 f"Received: {batch_size}"
             )
-        if augmentation and (resident or x.ndim != 3 or np.issubdtype(x.dtype, np.integer)):
-            raise ValueError(
-                f"Expected real-valued sequences (n, L, C), not --resident, for the augmentation "
-                f"{augmentation!r}. Received: {x.dtype} {x.shape}, resident: {resident}"
-            )
+        if augmentation:
+            check(augmentation, x, resident)
         self.resident, self.augmentation = resident, augmentation
         self.x, self.y = (OnDevice(x), OnDevice(y)) if resident else (x, y)
         self.options = {"batch_size": batch_size, "seed": seed, "drop_remainder": True}

@@ -1,5 +1,6 @@
 """The command line: `python -m recipes.run --recipe=lra_listops --stage=all`."""
 
+import math
 import os
 import shlex
 import sys
@@ -14,6 +15,10 @@ from recipes.queue import BUSY, QUEUE, QueueError, work_off
 FLAGS = flags.FLAGS
 define_line_flags(FLAGS)
 flags.DEFINE_float("max_minutes", None, "Stop at a checkpoint after these minutes.", lower_bound=0)
+flags.register_validator(
+    "max_minutes", lambda minutes: minutes is None or math.isfinite(minutes),
+    "Expected a finite number; without the flag there is no limit.",
+)  # fmt: skip
 flags.DEFINE_string(
     "work_dir", None,
     "With --recipe the folder of its checkpoints and results, one for each model (default: "

@@ -7,7 +7,7 @@ import types
 import typing
 from dataclasses import dataclass
 
-AUGMENTATIONS = ("waveforms",)  # functions of recipes.augmentation
+AUGMENTATIONS = ("waveforms", "crops")  # those of recipes.augmentation, which imports Keras
 
 
 def _check_positive(settings, *names):

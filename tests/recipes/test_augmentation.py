@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from keras_dss.datasets import sequence_lengths
-from recipes.augmentation import augmented, waveforms
+from recipes import augmentation
+from recipes.augmentation import augmented, crops, waveforms
 from recipes.data import Epochs
 from recipes.settings import AUGMENTATIONS, Settings, override
 
@@ -43,9 +44,36 @@ def test_every_channel_plays_at_the_same_speed():
     np.testing.assert_array_equal(found[..., 0], found[..., 1])
 
 
+def texts(count=64, length=90, steps=100):
+    x = np.zeros((count, steps), "uint8")
+    x[:, :length] = 1 + np.arange(length)
+    return x
+
+
+def test_a_part_of_a_text_stays():
+    x = texts()
+    x[0] = 0  # an empty one
+    found = crops(x, np.random.default_rng(0))
+    assert found.dtype == x.dtype and found.shape == x.shape and not found[0].any()
+    lengths = sequence_lengths(found)[1:]
+    assert 45 <= lengths.min() < 50 and 85 < lengths.max() <= 90
+    firsts = found[1:, 0]
+    assert firsts.min() < 5 and firsts.max() > 25
+    for row, length in zip(found[1:], lengths, strict=True):
+        np.testing.assert_array_equal(row[:length], row[0] + np.arange(length))
+
+
+DATA = {"waveforms": tones(20), "crops": texts(20)}
+
+
+def test_names_are_those_of_the_settings():
+    assert tuple(augmentation.AUGMENTATIONS) == AUGMENTATIONS == tuple(DATA)
+
+
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_epochs_go_on_from_any_batch_with_the_same_inputs(name):
-    epochs = Epochs(tones(20), np.arange(20), 5, 3, mask_zeros=True, augmentation=name)
+    arguments = DATA[name], np.arange(20), 5, 3
+    epochs = Epochs(*arguments, mask_zeros=True, augmentation=name)
     whole = list(epochs.epoch(1))
     assert len(whole) == epochs.steps_per_epoch == 4
     for start in range(5):
@@ -54,10 +82,10 @@ def test_epochs_go_on_from_any_batch_with_the_same_inputs(name):
         for (x, y), (expected, labels) in zip(rest, whole[start:], strict=True):
             np.testing.assert_array_equal(x, expected)
             np.testing.assert_array_equal(y, labels)
-    plain = Epochs(tones(20), np.arange(20), 5, 3, mask_zeros=True)
-    assert [y.tolist() for _, y in whole] == [y.tolist() for _, y in plain.epoch(1)]
-    pairs = zip(whole, plain.epoch(1), strict=True)
-    assert all(np.any(x != expected) for (x, _), (expected, _) in pairs)
+    plain = list(Epochs(*arguments, mask_zeros=True).epoch(1))
+    assert [y.tolist() for _, y in whole] == [y.tolist() for _, y in plain]
+    for (x, _), (expected, _) in zip(whole, plain, strict=True):
+        assert x.dtype == expected.dtype and np.any(x != expected)
 
 
 def test_what_is_drawn_differs_between_seeds_epochs_and_batches():
@@ -71,20 +99,31 @@ def test_what_is_drawn_differs_between_seeds_epochs_and_batches():
         assert all(np.any(first != other) for other in drawn[:i])
 
 
-@pytest.mark.parametrize("x", [np.ones((8, 30), "uint8"), np.ones((8, 2, 30), "uint8")])
-def test_tokens_are_refused(x):
-    with pytest.raises(ValueError, match="Expected real-valued sequences.*Received: uint8"):
-        Epochs(x, np.arange(8), 4, 0, augmentation="waveforms")
+@pytest.mark.parametrize(
+    ("name", "x"),
+    [
+        ("waveforms", np.ones((8, 30), "uint8")),
+        ("waveforms", np.ones((8, 30), "float32")),
+        ("crops", np.ones((8, 2, 30), "uint8")),
+        ("crops", np.ones((8, 30), "float32")),
+    ],
+)
+def test_other_data_is_refused(name, x):
+    with pytest.raises(ValueError, match=f"Expected .*{name}.*Received: {x.dtype}"):
+        Epochs(x, np.arange(8), 4, 0, augmentation=name)
 
 
-def test_resident_data_is_refused():
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_resident_data_is_refused(name):
     with pytest.raises(ValueError, match="not --resident.*resident: True"):
-        Epochs(tones(8), np.arange(8), 4, 0, resident=True, augmentation="waveforms")
+        Epochs(DATA[name], np.arange(20), 4, 0, resident=True, augmentation=name)
 
 
 def test_an_augmentation_is_set_by_its_name():
     settings = override(Settings("fsdd"), ["train.augmentation=waveforms"])
     assert settings.train.augmentation == "waveforms" and settings.pretrain.augmentation is None
-    with pytest.raises(ValueError, match="Expected an augmentation of waveforms, or None.*'wave'"):
+    with pytest.raises(
+        ValueError, match="Expected an augmentation of waveforms, crops, or None.*'wave'"
+    ):
         override(settings, ["train.augmentation=wave"])
     assert override(settings, ["train.augmentation=None"]).train.augmentation is None

@@ -232,6 +232,7 @@ def test_data_that_is_missing(tmp_path):
         (["--set=pretrain.epoch=3"], "did you mean: pretrain.epochs"),
         (["--stage=tests"], "should be one of"),
         (["--max_minutes=-1"], "non-negative"),
+        (["--max_minutes=nan"], "Expected a finite number"),
         (["pretrain"], "Received: pretrain"),
         (["--queue"], "Received: --queue and --recipe"),
     ],
