@@ -4,11 +4,11 @@
         --write=docs/initial_parameters.md
 
 A parent, published or trained here for `--parent_steps` steps, is reduced to each of `--ranks`.
-Small models are then trained for the same `--steps` steps on the same batches from four starts:
-the DSS layers reduced or from Skew-HiPPO, all other weights the parent's or random. `--seeds` gives
-orders of the batches and random weights. All four have the same architecture. Every training is
-kept in `--work_dir` and goes on after a kill; the table goes between the markers of the recipe's
-name in the Markdown file.
+Small models are then trained for the same `--steps` steps on the same batches from several starts:
+the DSS layers reduced, by each `--method`, or from Skew-HiPPO, all other weights the parent's
+or random. `--seeds` gives orders of the batches and random weights. All have the same architecture.
+Every training is kept in `--work_dir` and goes on after a kill; the table goes between the markers
+of the recipe's name in the Markdown file.
 """
 
 import itertools
@@ -25,6 +25,9 @@ _RECIPE = flags.DEFINE_string("recipe", "smnist", "Recipe whose settings and dat
 _PARENT = flags.DEFINE_string("parent", None, "Name in the zoo; trained here if not given.")
 _PARENT_STEPS = flags.DEFINE_integer("parent_steps", 1100, "Steps of a parent trained here.", 1)
 _RANKS = flags.DEFINE_list("ranks", ["16", "8", "4"], "Modes of the small models.")
+_METHODS = flags.DEFINE_multi_enum(
+    "method", ["balanced"], ["balanced", "h2_optimal"], "Of reduction (repeat the flag)."
+)
 _STEPS = flags.DEFINE_integer("steps", 300, "Steps of the main training.", 1)
 _SEEDS = flags.DEFINE_integer("seeds", 3, "How many seeds.", 1)
 _TEST = flags.DEFINE_integer("test", None, "Only so many test examples.")
@@ -33,8 +36,8 @@ _WORK_DIR = flags.DEFINE_string("work_dir", "runs/initial_parameters", "Training
 _RESULTS = flags.DEFINE_string("results", "benchmarks/results", "Folder of the results as JSON.")
 _WRITE = flags.DEFINE_string("write", None, "Markdown file that holds the table.")
 
-REDUCED, SKEW_HIPPO, PARENT, RANDOM = "reduced", "Skew-HiPPO", "the parent's", "random"
-STARTS = tuple(itertools.product((REDUCED, SKEW_HIPPO), (PARENT, RANDOM)))
+REDUCED = {"balanced": "reduced", "h2_optimal": "reduced, H2-optimal"}
+SKEW_HIPPO, PARENT, RANDOM = "Skew-HiPPO", "the parent's", "random"
 
 
 def parent_model(bench):
@@ -55,15 +58,17 @@ def measure(bench, parent, say):
     """Entries of all ranks, starts and seeds, with their values before and after training."""
     entries = []
     for rank in map(int, _RANKS.value):
-        reduced = bench.reduced(parent, rank)
+        reduced = {REDUCED[m]: bench.reduced(parent, rank, m) for m in _METHODS.value}
+        inherited = next(iter(reduced.values()))
         for seed in range(1, _SEEDS.value + 1):
             fresh = bench.fresh(rank, seed)
-            layers = {REDUCED: reduced, SKEW_HIPPO: fresh}
-            others = {PARENT: reduced, RANDOM: fresh}
-            for start in STARTS:
+            layers, others = reduced | {SKEW_HIPPO: fresh}, {PARENT: inherited, RANDOM: fresh}
+            for start in itertools.product(layers, others):
                 model = bench.combined(layers[start[0]], others[start[1]])
-                before = bench.value(bench.score(model)) if start == STARTS[0] else None
-                name = "_".join([f"n{rank}", *start, str(seed)]).replace(" ", "-").replace("'", "")
+                whole = start[0] in reduced and start[1] == PARENT
+                before = bench.value(bench.score(model)) if whole else None
+                name = "_".join([f"n{rank}", *start, str(seed)])
+                name = name.replace(" ", "-").replace("'", "").replace(",", "")
                 bench.train(model, name, _STEPS.value, seed, bench.settings.train)
                 value = bench.value(bench.score(model))
                 say(f"{name}: {value:.4f}")
@@ -88,12 +93,13 @@ def text(content):
         deviation = f" ± {np.std(found, ddof=1):.{digits}f}" if len(found) > 1 else ""
         return f"{np.mean(found):.{digits}f}{deviation if key == 'value' else ''}"
 
-    rows = [
-        [layers, others, *(cell(rank, layers, others, "value") for rank in ranks)]
-        for layers, others in STARTS
+    starts = list(dict.fromkeys((entry["layers"], entry["others"]) for entry in entries))
+    rows = [[*start, *(cell(rank, *start, "value") for rank in ranks)] for start in starts]
+    rows += [
+        [f"{layers}, not trained", others, *(cell(r, layers, others, "before") for r in ranks)]
+        for layers, others in starts
+        if layers != SKEW_HIPPO and others == PARENT
     ]
-    before = ["reduced, not trained", PARENT]
-    rows.append([*before, *(cell(rank, *STARTS[0], "before") for rank in ranks)])
     header = ["DSS layers", "other weights", *(f"{rank} modes" for rank in ranks)]
     return (
         f"{content['recipe']}, from {content['parent']}: {content['parent_value']:.{digits}f} "

@@ -58,10 +58,10 @@ class Bench:
         options = {"state_size": state_size, "eigenvalues": eigenvalues}
         return make_model(self.task, self.settings.model, **options)
 
-    def reduced(self, parent, rank):
-        """The parent reduced by balanced truncation with measured Gramians."""
+    def reduced(self, parent, rank, method="balanced"):
+        """The parent reduced on measured inputs."""
         inputs = self.splits.get("train", self.settings.calibration)[0]
-        return compress_model(parent, rank=rank, calibration=inputs)
+        return compress_model(parent, rank=rank, method=method, calibration=inputs)
 
     def combined(self, layers, others):
         """A model with the DSS layers of one and all other weights of another one."""
