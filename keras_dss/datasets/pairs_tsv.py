@@ -131,7 +131,8 @@ class PairFiles:
     def load(self, split, data_dir=None, cache_dir=None):
         """Returns `(x, y)` of a split: uint16 (n, 2, 4000) and uint8 (n,).
 
-        For large files `x` is a read-only memory map of a file in `cache_dir`.
+        For large files `x` is a read-only memory map of a file in `cache_dir`; a damaged one is
+        replaced.
         """
         source = self.locate(data_dir)
         path = source if source.is_file() else source / self.files[split]
@@ -145,7 +146,8 @@ class PairFiles:
             name: cache / f"pairs-v{CACHE_VERSION}-{digest[:32]}-{name}.bin"
             for name in (self.files if source.is_file() else [split])
         }
-        if not targets[split].exists():
+        found = _read(targets[split])
+        if found is None:
             with contextlib.ExitStack() as stack:  # all splits of an archive or none
                 temporary = {
                     name: stack.enter_context(replacing(target)) for name, target in targets.items()
@@ -153,7 +155,8 @@ class PairFiles:
                 stack.enter_context(_complete(source))
                 for name, rows in self._streams(source, targets):
                     _write(temporary[name], rows)
-        return _map(targets[split])
+            found = _read(targets[split])
+        return found
 
     def rows(self, split, data_dir=None):
         """Yields `(label, id1, id2, text1, text2)` of a split, with the whole texts as bytes."""
@@ -256,10 +259,18 @@ def _write(path, rows):
         file.writelines(labels)
 
 
-def _map(path):
-    count = path.stat().st_size // (_PAIR_BYTES + 1)
+def _read(path):
+    """What `_write` wrote, the codes mapped into memory, or None if it is missing or damaged."""
+    if not path.exists():
+        return None
+    count, rest = divmod(path.stat().st_size, _PAIR_BYTES + 1)
+    labels = np.fromfile(path, np.uint8, offset=count * _PAIR_BYTES)
+    if rest or labels.max(initial=0) > 1:
+        return None
+    if not count:
+        return _gather(())
     x = np.memmap(path, np.uint16, "r", shape=(count, 2, MAX_LENGTH))
-    return x.view(np.ndarray), np.fromfile(path, np.uint8, offset=count * _PAIR_BYTES)
+    return x.view(np.ndarray), labels
 
 
 def _remembered_sha256(path, cache):

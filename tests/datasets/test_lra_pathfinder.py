@@ -67,6 +67,27 @@ def test_processes_draw_the_same_and_import_no_keras(tmp_path, monkeypatch):
     np.testing.assert_array_equal(again.raw, expected[0])
 
 
+@pytest.mark.parametrize("name", ["x.npy", "y.npy"])
+@pytest.mark.parametrize("kept", [0, 40, -1, None])
+def test_damaged_caches_are_drawn_anew(tmp_path, monkeypatch, name, kept):
+    monkeypatch.setattr(files, "generate", draw_ones)
+    expected, labels = lra_pathfinder.load("test", examples=501)
+    (folder,) = (tmp_path / "cache").iterdir()
+    content = (folder / name).read_bytes()
+    (folder / name).unlink()
+    if kept is not None:
+        (folder / name).write_bytes(content[:kept])
+    x, y = lra_pathfinder.load("test", examples=501)
+    np.testing.assert_array_equal(x.raw, expected.raw)
+    np.testing.assert_array_equal(y, labels)
+    assert list((tmp_path / "cache").iterdir()) == [folder]
+
+
+def draw_ones(folder, size, seed, split, examples, workers, advance):
+    np.save(folder / "x.npy", np.ones((examples, size**2), np.uint8))
+    np.save(folder / "y.npy", np.ones(examples, np.uint8))
+
+
 def test_a_failing_process_is_reported(tmp_path, monkeypatch):
     (tmp_path / "numpy.py").write_text("raise ImportError('no numpy here')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

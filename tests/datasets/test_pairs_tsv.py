@@ -105,6 +105,26 @@ def test_large_files_are_read_once_and_mapped(tmp_path, rows, cache, monkeypatch
         assert FILES.load(split, tmp_path)[1].tolist() == [row[0] for row in expected]
 
 
+@pytest.mark.parametrize("write", [write_files, write_whole_archive])
+@pytest.mark.parametrize("kept", [0.1, 0.5, 16001, -1])
+def test_damaged_caches_are_made_anew(tmp_path, rows, cache, monkeypatch, write, kept):
+    monkeypatch.setattr(pairs_tsv, "CACHED_FROM", 10)
+    write(tmp_path, rows)
+    check(rows, tmp_path)
+    for path in cache.glob("*.bin"):
+        content = path.read_bytes()
+        path.write_bytes(content[: round(kept * len(content)) if 0 < kept < 1 else kept])
+    check(rows, tmp_path)
+
+
+def test_an_empty_split_in_the_cache(tmp_path, rows, cache, monkeypatch):
+    monkeypatch.setattr(pairs_tsv, "CACHED_FROM", 0)
+    write_files(tmp_path, rows | {"test": []})
+    for _ in range(2):
+        x, y = FILES.load("test", tmp_path)
+        assert x.shape == (0, 2, 4000) and y.shape == (0,)
+
+
 def test_a_changed_file_is_read_again(tmp_path, rows, monkeypatch):
     monkeypatch.setattr(pairs_tsv, "CACHED_FROM", 10)
     write_files(tmp_path, rows)

@@ -67,6 +67,11 @@ def test_large_copies_are_converted_once(tmp_path, monkeypatch):
     np.testing.assert_array_equal(lra_pathfinder.load("train", folder)[0].raw, expected.raw)
     (path,) = (tmp_path / "cache").iterdir()
     assert path.name.startswith("lra_pathfinder-official-") and path.name.endswith("-train-24")
+    monkeypatch.undo()
+    monkeypatch.setenv("KERAS_DSS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(files, "SMALL", 0)
+    (path / "x.npy").write_bytes((path / "x.npy").read_bytes()[:-1])
+    np.testing.assert_array_equal(lra_pathfinder.load("train", folder)[0].raw, expected.raw)
 
 
 def test_a_conversion_that_fails_leaves_nothing(tmp_path, monkeypatch):

@@ -1,7 +1,8 @@
 """Pathfinder images on disk: drawn by several processes, or converted from an official copy.
 
 A split is a folder with the files x.npy, uint8 (n, size^2), and y.npy, uint8 (n,). It is written
-under a temporary name and renamed when it is whole, and read as a memory map.
+under a temporary name and renamed when it is whole, and read as a memory map; a damaged one is
+replaced.
 """
 
 import contextlib
@@ -58,14 +59,16 @@ def load(
     known = hashlib.sha256(str(folder.resolve()).encode() + labels.tobytes())
     known.update("\n".join(map(str, paths)).encode())
     target = cache / f"{task}-official-{known.hexdigest()[:12]}-{split}-{len(rows)}"
-    if not target.exists():
+    if _read(target) is None:
+        shutil.rmtree(target, ignore_errors=True)
         with new_folder(target) as temporary, _progress(progress, len(rows), "Reading") as advance:
             x = _create(temporary / "x.npy", (len(rows), size**2))
             chosen = [paths[row] for row in rows]
             official.read_images(chosen, size, x, workers, advance)
             x.flush()
             np.save(temporary / "y.npy", y)
-    return _open(target, examples)
+    x, y = _read(target)
+    return x[:examples], y[:examples]
 
 
 def _load_generated(task, size, split, examples, cache, seed, workers, progress):
@@ -79,15 +82,18 @@ def _load_generated(task, size, split, examples, cache, seed, workers, progress)
     number = list(SPLITS).index(split)
     name = f"{task}-v{GENERATOR_VERSION}-seed{seed}-{split}"
     for count in (total, examples):
-        if (cache / f"{name}-{count}").exists():
-            return _open(cache / f"{name}-{count}", examples)
+        found = _read(cache / f"{name}-{count}")
+        if found is not None:
+            x, y = found
+            return x[:examples], y[:examples]
     if examples <= SETTINGS[size].chunk:
         images, labels = generate_chunk(SETTINGS[size], seed, number, 0)
         return images.reshape(len(images), -1)[:examples], labels[:examples]
     target = cache / f"{name}-{examples}"
+    shutil.rmtree(target, ignore_errors=True)
     with new_folder(target) as temporary, _progress(progress, examples, "Drawing") as advance:
         generate(temporary, size, seed, number, examples, workers, advance)
-    return _open(target, examples)
+    return _read(target)
 
 
 def generate(folder, size, seed, split, examples, workers, advance):
@@ -162,9 +168,13 @@ def _create(path, shape):
     return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
 
 
-def _open(folder, examples):
-    x = np.load(folder / "x.npy", mmap_mode="r")
-    return x[:examples], np.load(folder / "y.npy")[:examples]
+def _read(folder):
+    """The images and labels of a split, or None if the folder is missing or damaged."""
+    try:
+        x, y = np.load(folder / "x.npy", mmap_mode="r"), np.load(folder / "y.npy")
+    except (OSError, EOFError, ValueError):
+        return None
+    return (x, y) if len(x) == len(y) else None
 
 
 @contextlib.contextmanager
