@@ -17,6 +17,7 @@ its factor F take the place of the basis on the side of the inputs: `Re sum_n c_
 import numpy as np
 
 from keras_dss.ssm.basis import orthonormal_basis
+from keras_dss.ssm.decompositions import eigh, svd
 from keras_dss.ssm.gramians import finite_gramian
 from keras_dss.ssm.parallel import map_chunks
 from keras_dss.ssm.spectrum import symmetric_svd
@@ -104,7 +105,7 @@ def gramian_factor(gramian, weights):
     real = np.block([[0.5 * (x + y).real, cross], [np.swapaxes(cross, -1, -2), 0.5 * (x - y).real]])
     scale = np.concatenate([scale, scale], axis=-1)
     real = real * scale[..., :, None] * scale[..., None, :]
-    values, vectors = np.linalg.eigh(0.5 * (real + np.swapaxes(real, -1, -2)))
+    values, vectors = eigh(0.5 * (real + np.swapaxes(real, -1, -2)))
     values, vectors = values[..., ::-1], vectors[..., ::-1]
     used = values > 1e-17 * values[..., :1]
     factor = vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
@@ -120,7 +121,7 @@ def decompose(residues, left, left_used, right, right_used, vectors):
     """
     if left is not right:
         hankel = real_matmul(residues[:, None, :] * left.mT, right)  # (B, R, R')
-        u, sigma, vt = np.linalg.svd(hankel, full_matrices=False)
+        u, sigma, vt = svd(hankel)
         leading = real_times(u.mT[:, :vectors], left.mT), real_times(vt[:, :vectors], right.mT)
         return leading[0], sigma, leading[1]
     count, modes, size = left.shape

@@ -4,6 +4,7 @@ import numpy as np
 
 from keras_dss.ssm.balanced import NEGLIGIBLE
 from keras_dss.ssm.basis import one_minus_product, one_minus_square
+from keras_dss.ssm.decompositions import eigh, svd
 from keras_dss.ssm.h2_optimal import refit_residues
 from keras_dss.ssm.system import DiagonalSystem, check_rank, check_stable, check_system
 
@@ -98,7 +99,7 @@ def complex_balanced_truncation(system, rank):
     p = 1.0 / one_minus_product(a)
     q = c.conj()[..., :, None] * p.conj() * c[..., None, :]
     f, m = _factor(p), _factor(q)
-    u, sigma, vh = np.linalg.svd(np.swapaxes(m, -1, -2).conj() @ f)
+    u, sigma, vh = svd(np.swapaxes(m, -1, -2).conj() @ f)
     exists = sigma[..., :rank] > NEGLIGIBLE * sigma[..., :1]
     sigma = sigma[..., :rank]
     root = np.sqrt(np.divide(1.0, sigma, out=np.zeros_like(sigma), where=exists))
@@ -113,5 +114,5 @@ def complex_balanced_truncation(system, rank):
 
 
 def _factor(gramian):
-    values, vectors = np.linalg.eigh(0.5 * (gramian + np.swapaxes(gramian, -1, -2).conj()))
+    values, vectors = eigh(0.5 * (gramian + np.swapaxes(gramian, -1, -2).conj()))
     return vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]

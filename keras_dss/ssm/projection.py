@@ -23,6 +23,7 @@ Source: Golub & Pereyra (1973) for variable projection; Halevi (1992) for weight
 import numpy as np
 
 from keras_dss.ssm.basis import one_minus_square
+from keras_dss.ssm.decompositions import pseudo_inverse
 from keras_dss.ssm.polynomial import polynomial
 
 FASTEST = 80.0  # -Re x of a pole at zero
@@ -234,4 +235,4 @@ def _inverse(gram, definite):
     scale = scale[..., :, None] * scale[..., None, :]
     if definite:
         return scale * np.linalg.inv(gram * scale + nothing)
-    return scale * np.linalg.pinv(gram * scale, rcond=RELATIVE, hermitian=True)
+    return scale * pseudo_inverse(gram * scale, RELATIVE)

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from keras_dss.ssm.basis import orthonormal_basis
+from keras_dss.ssm.decompositions import svd
 from keras_dss.ssm.modes import leading, modes_of
 from keras_dss.ssm.system import UnstableSystemError, as_complex, check_rank, real_matmul
 
@@ -76,7 +77,7 @@ def shared_balanced_truncation(eigenvalues, weights, rank):
     basis = basis[0][:, used[0]]  # (N, R)
     outputs = basis.T * weights[:, None, :]  # (H, R, N)
     hankel = real_matmul(outputs, basis).reshape(-1, basis.shape[-1])  # (H R, R)
-    u, sigma, vt = np.linalg.svd(hankel, full_matrices=False)
+    u, sigma, vt = svd(hankel)
     values = np.zeros(2 * n)
     values[: sigma.size] = sigma
     if rank == n:

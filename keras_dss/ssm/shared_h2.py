@@ -7,6 +7,7 @@ squared error of all features together (orthogonal matching pursuit), and then m
 
 import numpy as np
 
+from keras_dss.ssm.decompositions import pseudo_inverse
 from keras_dss.ssm.h2_optimal import (
     CONVERGED,
     GIVE_UP,
@@ -157,7 +158,7 @@ def _pursuit(every, candidates, rank):
         gram, right = state
         pair = np.array([k, k + count])
         columns = gram[:, :, pair]
-        ratio = columns @ np.linalg.pinv(columns[:, pair], rcond=SAME, hermitian=True)
+        ratio = columns @ pseudo_inverse(columns[:, pair], SAME)
         return gram - ratio @ columns.mT, right - (ratio @ right[:, pair, None])[..., 0]
 
     states, chosen = every.each(start), []

@@ -11,6 +11,7 @@ pivoting (LAPACK's gejsv) finds all of them to full relative accuracy.
 import numpy as np
 from scipy.linalg import lapack
 
+from keras_dss.ssm.decompositions import eigh, svd
 from keras_dss.ssm.lapack import call
 
 GRADED = 5e-9  # of the largest value: below it, tridiagonalisation is not accurate enough
@@ -28,10 +29,13 @@ def symmetric_svd(matrix, vectors):
     size = len(matrix)
     vectors = min(vectors, size)
     if size < 2:
-        u, sigma, vt = np.linalg.svd(matrix)
+        u, sigma, vt = svd(matrix)
         return u.T[:vectors], sigma, vt[:vectors]
     reduced = _tridiagonal(matrix)
     values = _eigenvalues(reduced)
+    if values is None:
+        u, sigma, v = _jacobi(matrix, True)
+        return u.T[:vectors], sigma, v.T[:vectors]
     if not values.any():
         return np.eye(size)[:vectors], values, np.eye(size)[:vectors]
     order = np.argsort(-np.abs(values))
@@ -46,7 +50,7 @@ def symmetric_svd(matrix, vectors):
     chosen = np.sort(order[:vectors])  # inverse iteration wants them ascending
     ut = _eigenvectors(reduced, values[chosen])
     if ut is None:
-        values, u = np.linalg.eigh(matrix)
+        values, u = eigh(matrix)
         ut = u.T[chosen]
     ut = ut[np.searchsorted(chosen, order[:vectors])]
     return ut, sigma, np.copysign(1.0, values[order[:vectors], None]) * ut
@@ -62,10 +66,9 @@ def _tridiagonal(matrix):
 
 
 def _eigenvalues(reduced):
+    """Ascending, or None where they do not converge."""
     values, beside = reduced[1].copy(), reduced[2].copy()
-    if call("dsterf", len(values), values, beside):
-        raise np.linalg.LinAlgError("Eigenvalues of a tridiagonal matrix did not converge")
-    return values
+    return None if call("dsterf", len(values), values, beside) else values
 
 
 def _eigenvectors(reduced, values):
@@ -85,8 +88,9 @@ def _small_values(matrix, sigma):
     """`sigma` with its small values right."""
     small = int(np.argmax(sigma < GRADED * sigma[0]))
     inverse = _inverse(matrix) if sigma[-1] > SPREAD * sigma[0] else None
-    if inverse is not None:
-        other = np.sort(1.0 / np.abs(_eigenvalues(_tridiagonal(inverse))))[::-1]
+    other = None if inverse is None else _eigenvalues(_tridiagonal(inverse))
+    if other is not None:
+        other = np.sort(1.0 / np.abs(other))[::-1]
         if abs(other[small - 1] - sigma[small - 1]) <= 1e-6 * sigma[small - 1]:
             return np.concatenate([sigma[:small], other[small:]])
     return _jacobi(matrix, False)[1]
@@ -107,6 +111,6 @@ def _jacobi(matrix, vectors):
     jobs = {"jobu": 0, "jobv": 0} if vectors else {"jobu": 3, "jobv": 3}
     sigma, u, v, work, _, info = lapack.dgejsv(matrix, joba=2, jobr=0, **jobs)
     if info != 0:
-        u, sigma, vt = np.linalg.svd(matrix)
+        u, sigma, vt = svd(matrix)
         return u, sigma, vt.T
     return u, sigma * (work[0] / work[1]), v
