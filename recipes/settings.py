@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 AUGMENTATIONS = ("waveforms", "crops")  # those of recipes.augmentation, which imports Keras
 
+REDUCTIONS = {"bt": "balanced", "h2": "h2_optimal"}  # starts of children, their methods
+
 
 def _check_positive(settings, *names):
     for name in names:
@@ -70,7 +72,9 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class Child:
-    """A small model: reduced from the parent ("bt") or from Skew-HiPPO ("skew_hippo").
+    """A small model: from Skew-HiPPO ("skew_hippo"), or reduced from the parent.
+
+    A start "bt" is its balanced truncation, "h2" its H2-optimal reduction.
 
     A reduced layer has eigenvalues of its own for every feature; by default so has the control, so
     that both have the same architecture and differ in their initial parameters alone.
@@ -82,12 +86,13 @@ class Child:
 
     def __post_init__(self):
         _check_positive(self, "state_size")
-        if self.start not in ("bt", "skew_hippo"):
-            raise ValueError(f'Expected start "bt" or "skew_hippo". Received: {self.start!r}')
+        if self.start not in (*REDUCTIONS, "skew_hippo"):
+            starts = ", ".join(f'"{start}"' for start in REDUCTIONS)
+            raise ValueError(f'Expected start {starts} or "skew_hippo". Received: {self.start!r}')
 
     @property
     def suffix(self):
-        return f"n{self.state_size}_bt" if self.start == "bt" else f"n{self.state_size}"
+        return f"n{self.state_size}" + (f"_{self.start}" if self.start in REDUCTIONS else "")
 
 
 @dataclass(frozen=True)
@@ -153,7 +158,7 @@ class Settings:
     def reduced(self, name):
         """Return whether a model's training starts from the reduced parent."""
         child = self.models[name]
-        return self.start == "recipe" and child is not None and child.start == "bt"
+        return self.start == "recipe" and child is not None and child.start in REDUCTIONS
 
     def architecture(self, name):
         """Return a model's architecture, as the card of a published model holds it."""
@@ -220,9 +225,9 @@ def _replace(settings, path, text, key):
 
 def _child(text):
     size, _, start = text.removeprefix("n").partition("_")
-    if not text.startswith("n") or not size.isdigit() or start not in ("", "bt"):
-        raise ValueError(f"Expected children such as n16_bt or n16. Received: {text!r}")
-    return Child(int(size), "bt" if start else "skew_hippo")
+    if not text.startswith("n") or not size.isdigit() or start not in ("", *REDUCTIONS):
+        raise ValueError(f"Expected children such as n16_bt, n16_h2 or n16. Received: {text!r}")
+    return Child(int(size), start or "skew_hippo")
 
 
 def _parse(text, hint, key):

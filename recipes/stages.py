@@ -4,7 +4,7 @@
       settings.json                  the settings
       comparison.png                 validation curves of the children
       evaluation.json                accuracies of all models
-      NAME/initial.keras             reduced model, not yet trained (children "bt")
+      NAME/initial.keras             reduced model, not yet trained (children "bt" and "h2")
       NAME/reduction.json            report of the reduction
       NAME/checkpoint.npz            the training, to go on from
       NAME/published.keras           weights and facts of the published model that the training
@@ -34,6 +34,7 @@ from recipes.files import clear, locked, read_json, replacing, sha256, write_jso
 from recipes.models import make_model
 from recipes.options import STAGES
 from recipes.origin import describe_differences, origin
+from recipes.settings import REDUCTIONS
 from recipes.training import Training
 
 TRAINED = (
@@ -43,6 +44,7 @@ TRAINED = (
 METHODS = {
     None: "trained from Skew-HiPPO",
     "bt": "balanced truncation of {parent}, then trained",
+    "h2": "H2-optimal reduction of {parent}, then trained",
     "skew_hippo": "trained from Skew-HiPPO, with the training budget of the reduced models",
 }
 
@@ -106,7 +108,7 @@ class Stages:
         return self._train(parent, self.settings.pretrain)
 
     def reduce(self, names):
-        """Reduce the parent's DSS layers to the state size of each child "bt".
+        """Reduce the parent's DSS layers to the state size of each child that starts from it.
 
         The parent is that of the work dir, or else the published one.
         """
@@ -134,6 +136,7 @@ class Stages:
         calibration = settings.calibration
         model, report = compress_model(
             model, rank=settings.models[name].state_size, return_report=True,
+            method=REDUCTIONS[settings.models[name].start],
             calibration=self.splits.get("train", calibration)[0] if calibration else None,
         )  # fmt: skip
         print(report)

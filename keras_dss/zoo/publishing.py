@@ -46,9 +46,10 @@ def publish(model, name, card, pin_inputs, *, root=None, atol=1e-3):
 
     Args:
         model: a built `keras.Model` of classes of keras and keras_dss, with one output.
-        name: `<task>[_base]_n<state size>[_bt]`, `_base` for a model of the published systems'
-            size, `_bt` for one reduced from a `parent`. The state size is that of the model's
-            layers; where they differ, one in their range.
+        name: `<task>[_base]_n<state size>[_bt|_h2]`, `_base` for a model of the published systems'
+            size, `_bt` and `_h2` for one reduced from a `parent`, by balanced truncation or
+            H2-optimally. The state size is that of the model's layers; where they differ, one in
+            their range.
         card: dict of the keys task, data (description, source, defects), architecture, parent,
             method, recipe, command, seed, epochs, minutes, hardware, metrics, baselines, licence.
             `metrics` has `validation` and `test`, each with the count `total` and either

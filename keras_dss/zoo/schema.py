@@ -164,7 +164,7 @@ def check_card(card):
             f"Expected a name {NAME_RULE} with the task {card['task']!r}. "
             f"Received: {card['name']!r}."
         )
-    if parts["bt"] and card["parent"] is None or card["parent"] == card["name"]:
+    if parts["reduced"] and card["parent"] is None or card["parent"] == card["name"]:
         raise CardError(
             f"Expected the parent of {card['name']!r} to be another published model. "
             f"Received: {card['parent']!r}."

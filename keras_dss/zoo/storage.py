@@ -16,10 +16,10 @@ WEIGHTS = "model.weights.h5"
 PIN = "pin.npz"
 FILES = (CONFIG, WEIGHTS, PIN)
 
-NAME_RULE = "<task>[_base]_n<state size>[_bt]"
+NAME_RULE = "<task>[_base]_n<state size>[_bt|_h2]"
 NAME = re.compile(
     r"(?P<task>[a-z][a-z0-9]*(?:_[a-z0-9]+)*?)(?P<size>_base)?"
-    r"_n(?P<states>[1-9][0-9]*)(?P<bt>_bt)?"
+    r"_n(?P<states>[1-9][0-9]*)(?P<reduced>_bt|_h2)?"
 )
 
 _PACKAGE = Path(__file__).resolve().parents[1]

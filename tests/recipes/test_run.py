@@ -1,5 +1,6 @@
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -119,6 +120,21 @@ def test_published_cards(pipeline):
         assert card["epochs"] == 2 and card["minutes"] > 0 and "--smoke" in card["command"]
         assert "--smoke" in card["data"]["source"]
         assert card["baselines"]["chance"] == 0.1 and card["pin"]["examples"] == 4
+
+
+def test_a_child_that_is_reduced_otherwise(pipeline, tmp_path, monkeypatch):
+    from keras_dss import zoo
+
+    folder, name = tmp_path / "work", "lra_listops_n3_h2"
+    shutil.copytree(pipeline[0], folder)
+    monkeypatch.setenv("KERAS_DSS_ZOO_DIR", str(folder / "zoo"))
+    stages = make_stages(folder, "children=n3_h2", "model.dropout=0.0")
+    stages.command = "python -m recipes.run"
+    assert all(stages.run(stage, [name]) for stage in options.STAGES)
+    assert read_json(folder / name / "reduction.json")["report"]["method"] == "h2_optimal"
+    card = zoo.card(name)
+    assert card["parent"] == PARENT and card["states"] == zoo.card(CHILD)["states"]
+    assert card["method"].startswith(f"H2-optimal reduction of {PARENT}, ")
 
 
 def test_complete_stages_are_skipped(pipeline, capsys):

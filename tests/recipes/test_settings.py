@@ -24,6 +24,7 @@ SETTINGS = Settings("lra_listops")
         ("model.bidirectional=True", ("model", "bidirectional"), True),
         ("model.downsampling=(1, 4)", ("model", "downsampling"), (1, 4)),
         ("children=n8_bt,n4", ("children",), (Child(8, "bt"), Child(4, "skew_hippo"))),
+        ("children=n8_h2", ("children",), (Child(8, "h2"),)),
     ],
 )
 def test_override(assignment, path, value):
@@ -54,7 +55,7 @@ def test_override_leaves_the_original_alone():
         ("seed=1.5", "seed of type int. Received: '1.5'"),
         ("model.bidirectional=1", "of type bool. Received: '1'"),
         ("train.clip_norm=much", "float or None. Received: 'much'"),
-        ("children=16_bt", "such as n16_bt or n16. Received: '16_bt'"),
+        ("children=16_bt", "such as n16_bt, n16_h2 or n16. Received: '16_bt'"),
         ("pretrain.epochs=0", "epochs of at least 1. Received: 0"),
         ("train.batch_size=-2", "batch_size of at least 1. Received: -2"),
         ("train.validate_every=0", "validate_every of at least 1. Received: 0"),

@@ -274,7 +274,7 @@ class TestModel:
         "name", ["toy", "toy_n0", "other_n4", "toy_n4_xx", "Toy_n4", "toy_n4/..", "", None, 4]
     )
     def test_name_rule(self, tmp_path, model, name):
-        with pytest.raises(zoo.PublishError, match="<task>\\[_base\\]_n<state size>\\[_bt\\]"):
+        with pytest.raises(zoo.PublishError, match="<task>.*_n<state size>\\[_bt\\|_h2\\]"):
             zoo.publish(model, name, make_card(), make_inputs(), root=tmp_path)
 
     def test_models_of_the_published_systems_size_are_told_by_their_names(self, tmp_path, model):
@@ -289,7 +289,8 @@ class TestModel:
             zoo.publish(model, "toy_n2_bt", card, make_inputs(), root=tmp_path)
         zoo.publish(model, NAME, make_card(), make_inputs(), root=tmp_path)
         zoo.publish(model, "toy_n2_bt", card, make_inputs(), root=tmp_path)
-        assert zoo.list(tmp_path) == ["toy_n2_bt", "toy_n4"]
+        zoo.publish(model, "toy_n2_h2", card, make_inputs(), root=tmp_path)
+        assert zoo.list(tmp_path) == ["toy_n2_bt", "toy_n2_h2", "toy_n4"]
 
     @pytest.mark.parametrize("given", [None, "model", keras.layers.Dense(2)])
     def test_not_a_model(self, tmp_path, given):
