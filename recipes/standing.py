@@ -93,15 +93,17 @@ def _training(settings, name, work_dir):
 
 
 def _made_by(card, settings, name):
-    """Return whether a published model is what these settings make, as far as its card tells."""
+    """Return whether a published model is what these settings make, as far as its card tells.
+
+    One that was trained on counts: it had at least their epochs.
+    """
     if card is None or settings.start == "published":
         return False
     training = settings.train if settings.models[name] else settings.pretrain
     parent = settings.parent if settings.reduced(name) else None
-    same = (card["epochs"], card["seed"], card["parent"]) == (
-        training.epochs, settings.seed, parent,
-    )  # fmt: skip
-    return same and not architecture_differences(settings, name, card)
+    same = (card["seed"], card["parent"]) == (settings.seed, parent)
+    enough = card["epochs"] >= training.epochs
+    return same and enough and not architecture_differences(settings, name, card)
 
 
 def _card(name, work_dir, smoke):
