@@ -31,11 +31,12 @@ class Steps:
         self.data, self.lengths = data, data.boundaries or [None]
         self.loop = jax.jit(self._loop, donate_argnums=0)
 
-    def __call__(self, batches):
+    def __call__(self, batches, data):
         """Does the steps; returns the means of loss and metric over their batches.
 
         Args:
             batches: list of pairs, the numbers of the examples, int (B,), and the length.
+            data: the `Epochs` that they are from, of the same size as those of the training.
         """
         rows = np.zeros((self.most, len(batches[0][0])), "int32")
         kinds = np.zeros(self.most, "int32")
@@ -43,7 +44,7 @@ class Steps:
             rows[i], kinds[i] = examples, self.lengths.index(length)
         variables = self._variables()
         state = [[variable.value for variable in group] for group in variables]
-        values = self.data.x.values, self.data.y.values
+        values = data.x.values, data.y.values
         state, loss, value = self.loop(state, values, rows, kinds, np.int32(len(batches)))
         for group, found in zip(variables, state, strict=True):
             for variable, value_of in zip(group, found, strict=True):

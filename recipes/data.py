@@ -1,6 +1,8 @@
 """A task's splits as arrays and batches; with `--smoke` those of its fixture files."""
 
+import functools
 import hashlib
+import inspect
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +55,10 @@ class Epochs:
         self.steps_per_epoch = len(x) // batch_size
         self.cutting = Batches(self.x, self.y, stop=0, **self.options)
 
+    def of(self, number):
+        """Return the `Epochs` that an epoch's batches are from: these."""
+        return self
+
     def gather(self, examples, length, values):
         """The `(x, labels)` of some examples in a compiled function, whose arguments `values` are.
 
@@ -82,6 +88,28 @@ class Epochs:
         ]
 
 
+class Curriculum:
+    """Training batches whose first epochs are of easier examples.
+
+    Args:
+        grades: of the first epochs, one each. easier: a function that returns the `Epochs` of a
+            grade, all of one size, when an epoch needs them. own: those of the task itself.
+    """
+
+    def __init__(self, grades, easier, own):
+        self.grades, self.easier, self.own = grades, easier, own
+        self.steps_per_epoch, self.resident = own.steps_per_epoch, own.resident
+        self.boundaries, self.shapes, self.gather = own.boundaries, own.shapes, own.gather
+
+    def of(self, number):
+        """Return the `Epochs` that an epoch's batches are from."""
+        return self.easier(self.grades[number]) if number < len(self.grades) else self.own
+
+    def epoch(self, number, start=0, stop=None):
+        """Return the `(x, labels)` batches of an epoch from batch `start` on."""
+        return self.of(number).epoch(number, start, stop)
+
+
 class Splits:
     """The splits of one task, loaded when first needed.
 
@@ -107,10 +135,29 @@ class Splits:
         x, y = self.loaded[split]
         return x[:examples], y[:examples]
 
-    def training(self, batch_size, seed, augmentation=None):
-        """Return the training split's `Epochs`."""
+    def training(self, batch_size, seed, augmentation=None, curriculum=None):
+        """Return the training split's `Epochs`, or a `Curriculum` that ends with them.
+
+        Raises:
+            ValueError: a curriculum of a task that has no easier examples.
+        """
         options = self.mask_zeros, self.resident, self.num_lengths, augmentation
-        return Epochs(*self.get("train"), batch_size, seed, *options)
+        x, y = self.get("train")
+        own = Epochs(x, y, batch_size, seed, *options)
+        if not curriculum:
+            return own
+        if "contour_length" not in inspect.signature(self.task.load).parameters:
+            raise ValueError(
+                "Expected a curriculum only of lra_pathfinder or lra_pathx. "
+                f"Received: {curriculum} for {self.task.__name__.rpartition('.')[2]}"
+            )
+
+        @functools.cache
+        def easier(length):
+            given = {"examples": len(x), "contour_length": length}
+            return Epochs(*self.task.load("train", **given), batch_size, seed, *options)
+
+        return Curriculum(curriculum, easier, own)
 
     def evaluation(self, split, batch_size=100):
         """Return a split in batches, every example once, with the lengths that training has."""

@@ -58,6 +58,7 @@ class TrainingSettings:
     step_learning_rate_scale: float = 0.25
     label_smoothing: float = 0.0
     augmentation: str | None = None  # of the inputs, a name in AUGMENTATIONS
+    curriculum: tuple | None = None  # contour lengths of easier images, for the first epochs
     clip_norm: float | None = 1.0
     validate_every: int | None = None  # steps; None: at the end of every epoch
 
@@ -67,6 +68,11 @@ class TrainingSettings:
             raise ValueError(
                 f"Expected an augmentation of {', '.join(AUGMENTATIONS)}, or None. "
                 f"Received: {self.augmentation!r}"
+            )
+        if not all(isinstance(length, int) and length > 1 for length in self.curriculum or ()):
+            raise ValueError(
+                "Expected a curriculum of whole numbers from 2, one for each of the first epochs. "
+                f"Received: {self.curriculum}"
             )
 
 

@@ -298,8 +298,8 @@ class Stages:
         return True
 
     def _batches(self, settings):
-        seed, augmentation = self.settings.seed, settings.augmentation
-        return self.splits.training(settings.batch_size, seed, augmentation)
+        given = settings.batch_size, self.settings.seed, settings.augmentation, settings.curriculum
+        return self.splits.training(*given)
 
     def _facts(self, name):
         """Return the facts of a finished training."""
@@ -375,6 +375,10 @@ class Stages:
     def _account(self, name, facts):
         """Return what a card says of the training, and of that before it."""
         chosen = f"the best of {len(facts['history'])} validations is kept"
+        lengths = facts["origin"]["training"].get("curriculum")
+        if lengths:
+            most = ", ".join(map(str, lengths))
+            chosen = f"first epochs on easier images, contours of at most {most} dashes; {chosen}"
         found = {key: facts[key] for key in ("epochs", "minutes", "hardware")}
         if self.settings.start == "recipe":
             child, parent = self.settings.models[name], self.settings.parent

@@ -61,8 +61,9 @@ class Training:
     Args:
         model: the model.
         kind: of its task, see `keras_dss.scoring`.
-        data: training batches: `steps_per_epoch`, and `epoch(number, start)`, the (x, labels)
-            batches of that epoch from batch `start` on, a pure function of its arguments.
+        data: training batches, `Epochs` or a `Curriculum` of `recipes.data`: `epoch(number, start)`
+            gives the (x, labels) batches of that epoch from batch `start` on, a pure function of
+            its arguments.
         validation: a function that returns the validation batches.
         settings: `TrainingSettings`.
         seed: seed of the random masks.
@@ -157,8 +158,9 @@ class Training:
         if keras.backend.backend() == "jax" and getattr(self.data, "resident", False):
             from recipes import compiled
 
-            if compiled.worthwhile(self.data):
-                self.compiled = compiled.Steps(self.model, self.optimizer, loss, metric, self.data)
+            own = self.data.of(self.settings.epochs)
+            if compiled.worthwhile(own):
+                self.compiled = compiled.Steps(self.model, self.optimizer, loss, metric, own)
 
     def _trace(self):
         """Trace TensorFlow's graphs in an order of their own, then undo the steps.
@@ -185,7 +187,8 @@ class Training:
         while plan:
             piece = plan[: min(every - start % every, self.compiled.most)]
             plan, start = plan[len(piece) :], start + len(piece)
-            yield len(piece), sum(len(rows) for rows, _ in piece), *self.compiled(piece)
+            means = self.compiled(piece, self.data.of(epoch))
+            yield len(piece), sum(len(rows) for rows, _ in piece), *means
 
     def _step(self, x, labels):
         if keras.backend.backend() == "torch":

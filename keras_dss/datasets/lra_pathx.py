@@ -28,8 +28,9 @@ MEAN, STANDARD_DEVIATION = 9.0841, 39.2872
 
 
 def load(
-    split, data_dir=None, *, examples=None, cache_dir=None, seed=0, workers=None, progress=True
-):
+    split, data_dir=None, *, examples=None, cache_dir=None, seed=0, workers=None, progress=True,
+    contour_length=None,
+):  # fmt: skip
     """Returns one split as arrays `(x, y)`.
 
     An official copy is read if `data_dir` holds one: the folders `imgs` and `metadata` in
@@ -49,14 +50,17 @@ def load(
         seed: non-negative int, for drawn images.
         workers: processes that draw. Defaults to the number of processors.
         progress: whether to show a progress bar, on a terminal.
+        contour_length: int from 2 to 14, for easier images, always drawn, that a training may begin
+            with: in turn, contours have 2 to so many dashes, with none to all of the distractors.
+            None: the task's own images, with 14.
 
     Returns:
         x: `Standardised` view (n, 16384, 1) of uint8 pixels, row by row, see `encode`.
         y: uint8 (n,), 1 if both markers are on the same contour.
 
     Raises:
-        ValueError: for an unknown split, more examples than there are, or a malformed official
-            file, which is named.
+        ValueError: for an unknown split or contour length, more examples than there are, or a
+            malformed official file, which is named.
         FileNotFoundError: if a part of an official copy is missing.
 
     Example:
@@ -67,8 +71,9 @@ def load(
     ((4, 16384, 1), dtype('float32'), (4,))
     """
     x, y = files.load(
-        "lra_pathx", SIZE, split, data_dir, examples, cache_dir, seed, workers, progress
-    )
+        "lra_pathx", SIZE, split, data_dir, examples, cache_dir, seed, workers, progress,
+        contour_length,
+    )  # fmt: skip
     return Standardised(x, MEAN, STANDARD_DEVIATION), y
 
 

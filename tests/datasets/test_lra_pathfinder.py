@@ -67,6 +67,24 @@ def test_processes_draw_the_same_and_import_no_keras(tmp_path, monkeypatch):
     np.testing.assert_array_equal(again.raw, expected[0])
 
 
+def test_easier_images_are_drawn_beside_the_others(tmp_path):
+    x, y = lra_pathfinder.load("train", examples=1001, contour_length=3, workers=2)
+    assert x.shape == (1001, 1024, 1) and y.shape == (1001,)
+    (folder,) = (tmp_path / "cache").iterdir()
+    assert folder.name == "lra_pathfinder-v1-seed0-contours3-train-1001"
+    small, _ = lra_pathfinder.load("train", examples=7, contour_length=3, cache_dir=tmp_path / "b")
+    np.testing.assert_array_equal(small.raw, x.raw[:7])
+    # chunks take turns: two dashes a contour, then three, which are more ink
+    assert x.raw[:500].mean() < x.raw[500:1000].mean()
+
+
+def test_easier_images_need_no_official_copy(tmp_path):
+    expected, _ = lra_pathfinder.load("train", examples=3, contour_length=4)
+    (tmp_path / "curv_contour_length_14").mkdir()  # which lacks everything
+    x, _ = lra_pathfinder.load("train", tmp_path, examples=3, contour_length=4)
+    np.testing.assert_array_equal(x.raw, expected.raw)
+
+
 @pytest.mark.parametrize("name", ["x.npy", "y.npy"])
 @pytest.mark.parametrize("kept", [0, 40, -1, None])
 def test_damaged_caches_are_drawn_anew(tmp_path, monkeypatch, name, kept):
@@ -83,7 +101,7 @@ def test_damaged_caches_are_drawn_anew(tmp_path, monkeypatch, name, kept):
     assert list((tmp_path / "cache").iterdir()) == [folder]
 
 
-def draw_ones(folder, size, seed, split, examples, workers, advance):
+def draw_ones(folder, size, seed, split, examples, workers, advance, contour_length):
     np.save(folder / "x.npy", np.ones((examples, size**2), np.uint8))
     np.save(folder / "y.npy", np.ones(examples, np.uint8))
 
@@ -133,6 +151,9 @@ def test_errors(tmp_path):
     for wrong in ({"workers": 0}, {"seed": -1}):
         with pytest.raises(ValueError, match="Received: workers="):
             lra_pathfinder.load("test", examples=2, **wrong)
+    for length in (1, 15):
+        with pytest.raises(ValueError, match=f"between 2 and 14 dashes. Received: {length}"):
+            lra_pathfinder.load("train", examples=2, contour_length=length)
     for task in (lra_pathfinder, lra_pathx):
         for wrong in (np.zeros((2, 8, 8), np.uint8), np.zeros((2, task.SIZE, task.SIZE))):
             with pytest.raises(ValueError, match=f"uint8 images .n, {task.SIZE}, .*Received: "):

@@ -6,7 +6,7 @@ import pytest
 from benchmarks import pathfinder_follower
 from keras_dss.datasets.pathfinder.generator import draw_chunk
 from keras_dss.datasets.pathfinder.render import dashes, render
-from keras_dss.datasets.pathfinder.settings import SETTINGS
+from keras_dss.datasets.pathfinder.settings import SETTINGS, easier
 from keras_dss.datasets.pathfinder.space import CIRCLE, draw_turns
 
 SIZES = sorted(SETTINGS)
@@ -112,6 +112,26 @@ def test_chunks_follow_from_seed_split_and_number():
     np.testing.assert_array_equal(first[1], again[1])
     for other in ((1, 0, 0), (0, 1, 0), (0, 0, 1)):
         assert (draw_chunk(settings, *other)[0].markers != first[0].markers).any()
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("length", [2, 5])
+def test_easier_images_are_of_the_same_task(size, length):
+    settings = dataclasses.replace(SETTINGS[size], chunk=20)
+    own = draw_chunk(settings, 0, 0, 0)[0]
+    kinds = set()
+    for chunk in range(2 * (length - 1)):
+        easy = easier(settings, length, chunk)
+        scenes, labels = draw_chunk(settings, 0, 0, chunk, length)
+        dashes_each = scenes.contours.shape[2] - 1
+        assert scenes.contours.shape[:2] == (20, 2) and labels.sum() == 10
+        assert scenes.distractors.shape[1] == easy.distractors
+        if dashes_each > 2:  # the follower takes longer distractors for contours
+            images = render(settings, scenes, labels)
+            assert (pathfinder_follower.predict(images, easy) == labels).mean() >= 0.9
+        assert (scenes.markers[:, 0] != own.markers[:, 0]).any()
+        kinds.add((dashes_each, easy.distractors))
+    assert kinds == {(dashes, turn) for dashes in range(2, length + 1) for turn in (0, 1)}
 
 
 def test_geometry_solves_the_images(drawn):

@@ -97,3 +97,28 @@ def test_splits_hand_the_data_folder_on():
     splits.get("test")
     splits.get("test", 3)
     assert asked == [("test", "folder")]
+
+
+def test_a_curriculum_begins_with_easier_examples(monkeypatch):
+    asked = []
+
+    def load(split, data_dir=None, *, examples=None, contour_length=None):
+        asked.append(contour_length)
+        values = Y if contour_length is None else np.full(50, 100 * contour_length)
+        return np.ones((50, 4, 1), "float32"), values
+
+    task = types.SimpleNamespace(load=load, __name__="task")
+    own = Splits(task).training(8, seed=1)
+    data = Splits(task).training(8, seed=1, curriculum=(2, 3, 2))
+    assert data.steps_per_epoch == own.steps_per_epoch == 6
+    assert labels(data.epoch(4, start=2)) == labels(own.epoch(4))[2:]
+    assert asked == [None, None]  # nothing easier is drawn before it is needed
+    for number, length in enumerate((2, 3, 2)):
+        assert labels(data.epoch(number, 1)) == [[100 * length] * 8] * 5
+    assert asked == [None, None, 2, 3]
+
+
+def test_a_curriculum_of_another_task_is_refused(tmp_path):
+    splits = Splits(importlib.import_module("keras_dss.datasets.lra_image"), smoke=True)
+    with pytest.raises(ValueError, match="only of lra_pathfinder or lra_pathx.*lra_image"):
+        splits.training(2, 0, curriculum=(2,))

@@ -64,6 +64,9 @@ def test_override_leaves_the_original_alone():
         ("model.features=0", "features of at least 1. Received: 0"),
         ("model.num_blocks=0", "num_blocks of at least 1. Received: 0"),
         ("num_lengths=0", "num_lengths of at least 1. Received: 0"),
+        ("train.curriculum=(1, 5)", "whole numbers from 2.*Received: \\(1, 5\\)"),
+        ("train.curriculum=(2.5,)", "whole numbers from 2.*Received: \\(2.5,\\)"),
+        ("train.curriculum=5", "curriculum of type tuple or None. Received: '5'"),
         ("calibration=-1", "calibration of at least 0. Received: -1"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 
 from keras_dss.models import DSSClassifier
 from keras_dss.scoring import score
-from recipes.data import Epochs
+from recipes.data import Curriculum, Epochs
 from recipes.files import CheckpointError, read_checkpoint, write_checkpoint
 from recipes.settings import TrainingSettings
 from recipes.training import Clock, Training, TrainingDiverged, learning_rate_schedule
@@ -138,9 +138,12 @@ def make_looped_training(folder, x, settings, lengths):
             keras.layers.Dense(10),
         ]
     )
-    epochs = Epochs(x, np.arange(len(x)) % 10, 8, seed=0, resident=True, num_lengths=lengths)
+    given = {"batch_size": 8, "seed": 0, "resident": True, "num_lengths": lengths}
+    epochs = Epochs(x, np.arange(len(x)) % 10, **given)
+    easier = Epochs(x[::-1], np.arange(len(x)) % 2, **given)
+    data = Curriculum((1,), lambda grade: easier, epochs)
     return Training(
-        model, epochs, lambda: epochs.epoch(0), settings, seed=5, folder=folder, name="looped",
+        model, data, lambda: epochs.epoch(0), settings, seed=5, folder=folder, name="looped",
         identity={},
     )  # fmt: skip
 

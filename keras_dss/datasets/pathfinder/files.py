@@ -27,9 +27,13 @@ SMALL = 2**26  # bytes of an official copy that is not worth a converted one
 
 
 def load(
-    task, size, split, data_dir, examples=None, cache_dir=None, seed=0, workers=None, progress=True
-):
-    """Returns x, uint8 (n, size^2), and y, uint8 (n,), of a split of the task of that name."""
+    task, size, split, data_dir, examples=None, cache_dir=None, seed=0, workers=None, progress=True,
+    contour_length=None,
+):  # fmt: skip
+    """Returns x, uint8 (n, size^2), and y, uint8 (n,), of a split of the task of that name.
+
+    With a `contour_length` they are easier images, always drawn.
+    """
     split = check_split(split, SPLITS)
     if workers is None:
         known = getattr(os, "sched_getaffinity", None)
@@ -39,10 +43,18 @@ def load(
             "`workers` must be at least 1, and `seed` not negative. "
             f"Received: workers={workers}, seed={seed}"
         )
+    longest = SETTINGS[size].contour_length
+    if contour_length is not None and not 2 <= contour_length <= longest:
+        raise ValueError(
+            f"`contour_length` must be between 2 and {longest} dashes. Received: {contour_length}"
+        )
     cache = cache_folder(cache_dir)
-    folder = official.find(data_folder(data_dir), size)
+    easy = contour_length is not None
+    folder = None if easy else official.find(data_folder(data_dir), size)
     if folder is None:
-        return _load_generated(task, size, split, examples, cache, seed, workers, progress)
+        return _load_generated(
+            task, size, split, examples, cache, seed, workers, progress, contour_length
+        )
 
     paths, labels = official.read_metadata(folder)
     rows = official.split_rows(len(labels))[split]
@@ -71,7 +83,9 @@ def load(
     return x[:examples], y[:examples]
 
 
-def _load_generated(task, size, split, examples, cache, seed, workers, progress):
+def _load_generated(
+    task, size, split, examples, cache, seed, workers, progress, contour_length
+):  # fmt: skip
     total = SPLITS[split]
     examples = total if examples is None else examples
     if not 0 <= examples <= total:
@@ -80,23 +94,24 @@ def _load_generated(task, size, split, examples, cache, seed, workers, progress)
             f"Received: {examples}"
         )
     number = list(SPLITS).index(split)
-    name = f"{task}-v{GENERATOR_VERSION}-seed{seed}-{split}"
+    kind = "" if contour_length is None else f"-contours{contour_length}"
+    name = f"{task}-v{GENERATOR_VERSION}-seed{seed}{kind}-{split}"
     for count in (total, examples):
         found = _read(cache / f"{name}-{count}")
         if found is not None:
             x, y = found
             return x[:examples], y[:examples]
     if examples <= SETTINGS[size].chunk:
-        images, labels = generate_chunk(SETTINGS[size], seed, number, 0)
+        images, labels = generate_chunk(SETTINGS[size], seed, number, 0, contour_length)
         return images.reshape(len(images), -1)[:examples], labels[:examples]
     target = cache / f"{name}-{examples}"
     shutil.rmtree(target, ignore_errors=True)
     with new_folder(target) as temporary, _progress(progress, examples, "Drawing") as advance:
-        generate(temporary, size, seed, number, examples, workers, advance)
+        generate(temporary, size, seed, number, examples, workers, advance, contour_length)
     return _read(target)
 
 
-def generate(folder, size, seed, split, examples, workers, advance):
+def generate(folder, size, seed, split, examples, workers, advance, contour_length=None):
     """Draws the files x.npy and y.npy into an existing folder, in `workers` processes.
 
     The images follow from the seed and the number of the split, whatever `workers` and `examples`.
@@ -112,6 +127,7 @@ def generate(folder, size, seed, split, examples, workers, advance):
     _create(paths[1], (examples,))
     workers = min(workers, -(-examples // SETTINGS[size].chunk))
     arguments = [sys.executable, "-P", worker.__file__, size, seed, split]
+    kind = [] if contour_length is None else [contour_length]
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     reading, writing = os.pipe()
     processes, done = [], 0
@@ -120,7 +136,7 @@ def generate(folder, size, seed, split, examples, workers, advance):
             for number in range(workers):
                 processes.append(
                     subprocess.Popen(
-                        [str(value) for value in (*arguments, number, workers, *paths)],
+                        [str(value) for value in (*arguments, number, workers, *paths, *kind)],
                         stdin=subprocess.DEVNULL,
                         stdout=pipe,
                         stderr=errors,

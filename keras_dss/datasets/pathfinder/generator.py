@@ -28,6 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_dss.datasets.pathfinder.render import render
+from keras_dss.datasets.pathfinder.settings import easier
 from keras_dss.datasets.pathfinder.space import CIRCLE, Space, draw_turns, unit
 
 GENERATOR_VERSION = 1
@@ -219,9 +220,15 @@ def draw_scenes(settings, rng, count):
     return Scenes(margins[rows], contours, distractors, markers)
 
 
-def draw_chunk(settings, seed, split, chunk):
-    """Scenes of chunk number `chunk` of split number `split`, and labels, of each class half."""
-    stream = np.random.SeedSequence(seed, spawn_key=(settings.size, split, chunk))
+def draw_chunk(settings, seed, split, chunk, contour_length=None):
+    """Scenes of chunk number `chunk` of split number `split`, and labels, of each class half.
+
+    With a `contour_length` they are easier ones, see `settings.easier`.
+    """
+    key = (settings.size, split, chunk)
+    if contour_length is not None:
+        settings, key = easier(settings, contour_length, chunk), (*key, contour_length)
+    stream = np.random.SeedSequence(seed, spawn_key=key)
     rng = np.random.Generator(np.random.Philox(stream))
     parts, missing = [], settings.chunk
     while missing > 0:
@@ -236,7 +243,7 @@ def draw_chunk(settings, seed, split, chunk):
     return scenes, rng.permutation(np.arange(settings.chunk, dtype=np.uint8) % 2)
 
 
-def generate_chunk(settings, seed, split, chunk):
+def generate_chunk(settings, seed, split, chunk, contour_length=None):
     """Images (chunk, size, size) and labels (chunk,) of chunk number `chunk`, both uint8."""
-    scenes, labels = draw_chunk(settings, seed, split, chunk)
+    scenes, labels = draw_chunk(settings, seed, split, chunk, contour_length)
     return render(settings, scenes, labels), labels

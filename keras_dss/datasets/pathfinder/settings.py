@@ -6,7 +6,7 @@ the smaller ones is that of a snake, 2, times that of a dash, 0.75. `clearance` 
 ours.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SCALE = 2  # cells in a pixel, each way: for free space, and for anti-aliasing
 
@@ -84,3 +84,13 @@ SETTINGS = {
         chunk=50,
     ),
 }
+
+
+def easier(settings, contour_length, chunk):
+    """Settings of chunk number `chunk` of easier images, which a curriculum begins with.
+
+    In turn, contours have 2 to `contour_length` dashes, with 0 to all distractors.
+    """
+    turn, dashes = divmod(chunk, contour_length - 1)
+    distractors = turn % (settings.distractors + 1)
+    return replace(settings, contour_length=2 + dashes, distractors=distractors)

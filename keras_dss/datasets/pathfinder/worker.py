@@ -1,6 +1,6 @@
 """A process that draws Pathfinder images into files: one of those that work in parallel.
 
-    python -P worker.py SIZE SEED SPLIT WORKER WORKERS X_FILE Y_FILE
+    python -P worker.py SIZE SEED SPLIT WORKER WORKERS X_FILE Y_FILE [CONTOUR_LENGTH]
 
 It imports its neighbours without importing the package, which would import Keras and its backend.
 """
@@ -21,7 +21,7 @@ def write_rows(path, first, values):
         file.write(np.ascontiguousarray(values).data)
 
 
-def main(size, seed, split, worker, workers, x_path, y_path):
+def main(size, seed, split, worker, workers, x_path, y_path, contour_length=None):
     """Draws every chunk whose number is `worker` modulo `workers`; prints how many images."""
     here = Path(__file__).parent
     names = ("keras_dss.datasets.pathfinder", "keras_dss.datasets", "keras_dss")
@@ -33,9 +33,10 @@ def main(size, seed, split, worker, workers, x_path, y_path):
     from keras_dss.datasets.pathfinder.settings import SETTINGS
 
     settings = SETTINGS[int(size)]
+    contour_length = int(contour_length) if contour_length else None
     examples = np.load(x_path, mmap_mode="r").shape[0]
     for chunk in range(int(worker), -(-examples // settings.chunk), int(workers)):
-        x, y = generate_chunk(settings, int(seed), int(split), chunk)
+        x, y = generate_chunk(settings, int(seed), int(split), chunk, contour_length)
         first = chunk * settings.chunk
         count = min(settings.chunk, examples - first)
         write_rows(x_path, first, x[:count])
