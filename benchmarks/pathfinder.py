@@ -19,10 +19,11 @@ from keras_dss.datasets import lra_pathfinder, lra_pathx
 from keras_dss.datasets.pathfinder.generator import draw_chunk, generate_chunk
 from keras_dss.datasets.pathfinder.render import dashes
 from keras_dss.datasets.pathfinder.settings import SETTINGS
+from keras_dss.datasets.pathfinder.settings import easier as settings_of_easier
 from keras_dss.datasets.paths import replacing
 
 TASKS = {32: lra_pathfinder, 128: lra_pathx}
-PARTS = ("sheets", "scenes", "shortcuts", "follower", "speed", "pixels")
+PARTS = ("sheets", "easier", "scenes", "shortcuts", "follower", "speed", "pixels")
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_enum("part", None, PARTS, "What to do; everything by default.")
 flags.DEFINE_multi_enum("size", ["32", "128"], ["32", "128"], "Sizes of the images.")
@@ -54,18 +55,53 @@ def sheets(sizes):
         x, y = load(size, "test", 64)
         columns, rows, scale = {32: (8, 3, 4), 128: (5, 2, 1.5)}[size]
         for label, name in enumerate(("negative", "positive")):
-            images = x[y == label][: rows * columns].reshape(-1, size, size)
-            images = np.pad(images, ((0, 0), (1, 1), (1, 1)), constant_values=90)
-            sheet = images.reshape(rows, columns, size + 2, size + 2).swapaxes(1, 2)
-            sheet = Image.fromarray(sheet.reshape(rows * (size + 2), -1))
-            large = (int(sheet.width * scale), int(sheet.height * scale))
-            how = Image.Resampling.NEAREST if size == 32 else Image.Resampling.LANCZOS
+            images = x[y == label][: rows * columns]
             file = f"pathfinder_{size}_{name}.png"
-            sheet.resize(large, how).save(Path(FLAGS.docs) / file, optimize=True)
+            save_sheet(images.reshape(rows, columns, size, size), scale, file)
             connected = "the same contour" if label else "different contours"
             text += f"{size} x {size}, {name}: the markers are on {connected}.\n\n"
             text += f"![{name} images of {size} x {size} pixels]({file})\n\n"
     return "Images", text
+
+
+def save_sheet(images, scale, file):
+    """A picture of images (rows, columns, size, size), enlarged."""
+    images = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=90)
+    rows, _, side, _ = images.shape
+    sheet = Image.fromarray(images.swapaxes(1, 2).reshape(rows * side, -1))
+    large = (int(sheet.width * scale), int(sheet.height * scale))
+    how = Image.Resampling.NEAREST if side == 34 else Image.Resampling.LANCZOS
+    sheet.resize(large, how).save(Path(FLAGS.docs) / file, optimize=True)
+
+
+def easier(sizes):
+    """Images with shorter contours, which trainings may begin with."""
+    text = (
+        "`load(contour_length=n)` draws, in turn, contours of 2 to n dashes with none to all of\n"
+        "the distractors; all else is as in the task. A row of the picture shows contours of 2,\n"
+        "3, 4 and 5 dashes, four negative images and then four positive ones.\n\n"
+        "![easier images of 32 x 32 pixels](pathfinder_32_easier.png)\n\n"
+    )
+    lengths, rows = (2, 3, 4, 5, 9), []
+    settings = SETTINGS[32]
+    picture = []
+    for length in lengths:
+        right = []
+        for distractors in (0, settings.distractors):
+            chunk = distractors * (length - 1) + length - 2
+            images, y = generate_chunk(settings, 0, 0, chunk, length)
+            kind = settings_of_easier(settings, length, chunk)
+            right.append(predict(images, kind) == y)
+        rows.append([length, *map(percent, right)])
+        picture.append(np.concatenate([images[y == 0][:4], images[y == 1][:4]]))
+    save_sheet(np.stack(picture[:4]), 4, "pathfinder_32_easier.png")
+    text += "The path follower below on 500 images of 32 x 32 pixels each, accuracy in %:\n\n"
+    header = ["dashes of a contour", "no distractors", f"{settings.distractors} distractors"]
+    text += table(header, rows) + "\n\n"
+    return "Easier images", text + (
+        "It takes distractors, which have 4 dashes, for contours where those have 2. The recipe\n"
+        "of Pathfinder begins with such images (`recipes/lra_pathfinder.py`).\n"
+    )
 
 
 def scenes(sizes):
