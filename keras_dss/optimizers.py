@@ -65,9 +65,45 @@ class DSSAdamW(keras.optimizers.AdamW):
         super().exclude_from_weight_decay(var_list, [*(var_names or []), *own])
 
     def update_step(self, gradient, variable, learning_rate):
-        name = variable.name.split("/")[-1].split(":")[0]
-        scale = self.scales.get(name, 1.0)
-        super().update_step(gradient, variable, ops.cast(learning_rate, variable.dtype) * scale)
+        rate = ops.cast(learning_rate, variable.dtype) * self._scale(variable)
+        super().update_step(gradient, variable, rate)
+
+    def _scale(self, variable):
+        return self.scales.get(variable.name.split("/")[-1].split(":")[0], 1.0)
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        """All updates of an optimizer's step: on torch, those of a group of weights at once."""
+        if keras.backend.backend() != "torch" or self.amsgrad:
+            return super()._backend_update_step(grads, trainable_variables, learning_rate)
+        groups = {}
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            groups.setdefault((self._scale(variable), variable.dtype), []).append(
+                (gradient, variable)
+            )
+        for (scale, dtype), pairs in groups.items():
+            self._update_group(*zip(*pairs, strict=True), ops.cast(learning_rate, dtype) * scale)
+
+    # m += (1 - beta_1) (g - m),   v += (1 - beta_2) (g^2 - v),   w -= alpha m / (sqrt v + epsilon)
+    def _update_group(self, gradients, variables, learning_rate):
+        """The step of Adam for a list of variables of one dtype, in one torch call an operation."""
+        import torch
+
+        with torch.no_grad():
+            index = [self._get_variable_index(variable) for variable in variables]
+            slots = [[slot[i] for i in index] for slot in (self._momentums, self._velocities)]
+            weights, m, v = ([x.value for x in group] for group in (variables, *slots))
+            gradients = [g.to(w.dtype) for g, w in zip(gradients, weights, strict=True)]
+            step = ops.cast(self.iterations + 1, learning_rate.dtype)
+            alpha = learning_rate * (1 - self.beta_2**step) ** 0.5 / (1 - self.beta_1**step)
+            m = torch._foreach_lerp(m, gradients, 1 - self.beta_1)
+            squares = torch._foreach_mul(gradients, gradients)
+            v = torch._foreach_lerp(v, squares, 1 - self.beta_2)
+            scale = torch._foreach_add(torch._foreach_sqrt(v), self.epsilon)
+            change = torch._foreach_div(torch._foreach_mul(m, alpha), scale)
+            weights = torch._foreach_sub(weights, change)
+            for group, values in zip((*slots, variables), (m, v, weights), strict=True):
+                for variable, value in zip(group, values, strict=True):
+                    variable.assign(value)
 
     def get_config(self):
         return super().get_config() | {

@@ -24,16 +24,21 @@ def run(optimizer, steps=3):
     optimizer.build(variables)
     generator = np.random.default_rng(1)
     for _ in range(steps):
-        gradients = [ops.convert_to_tensor(generator.normal(size=(3,)), "float32")] * len(before)
+        gradient = generator.normal(size=(3,))
+        gradients = [ops.convert_to_tensor(gradient, v.dtype) for v in variables]
         optimizer.apply(gradients, variables)
     return {v.name: ops.convert_to_numpy(v) for v in variables}, before
 
 
-def test_equals_adamw_when_nothing_differs():
-    options = {"weight_decay": 0.0, "clipnorm": 1.0, "beta_2": 0.99, "epsilon": 1e-6}
+OPTIONS = [{}, {"amsgrad": True}, {"gradient_accumulation_steps": 2}, {"use_ema": True}]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_equals_adamw_when_nothing_differs(options):
+    options |= {"weight_decay": 0.0, "clipnorm": 1.0, "beta_2": 0.99, "epsilon": 1e-6}
     scales = {"ssm_learning_rate_scale": 1.0, "step_learning_rate_scale": 1.0}
-    found, _ = run(DSSAdamW(1e-2, **scales, **options))
-    expected, _ = run(keras.optimizers.AdamW(1e-2, **options))
+    found, _ = run(DSSAdamW(1e-2, **scales, **options), steps=4)
+    expected, _ = run(keras.optimizers.AdamW(1e-2, **options), steps=4)
     for name in expected:
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-6)
 
@@ -46,6 +51,39 @@ def test_rates_of_the_groups():
         rate = 1e-2 * GROUPS.get(name, 1.0)
         expected, _ = run(keras.optimizers.AdamW(rate, weight_decay=0.0))
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-6)
+
+
+def test_weights_of_several_types_keep_them():
+    values = np.array([0.5, -1.0, 2.0])
+    variables = [keras.Variable(values, dtype=kind, name="D") for kind in ("float32", "float64")]
+    optimizer = DSSAdamW(1e-2)
+    optimizer.build(variables)
+    for gradient in (1.0, -0.5, 3.0):
+        optimizer.apply([ops.full((3,), gradient, dtype="float32")] * 2, variables)
+    assert [v.dtype for v in variables] == ["float32", "float64"]
+    first, second = (ops.convert_to_numpy(v) for v in variables)
+    np.testing.assert_allclose(first, second, rtol=1e-5)
+    assert (first < values - 5e-3).all()
+
+
+@pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="Keras has none there")
+def test_weights_that_are_handed_over_stay():
+    """`stateless_apply` returns new values and leaves those that it is given."""
+    variables = make_variables()
+    optimizer = DSSAdamW(1e-2)
+    optimizer.build(variables)
+    given = [ops.convert_to_tensor(ops.copy(v.value)) for v in variables]
+    slots = [ops.convert_to_tensor(ops.copy(v.value)) for v in optimizer.variables]
+    before = [ops.convert_to_numpy(x).copy() for x in (*given, *slots)]
+    gradients = [ops.ones((3,)) for _ in variables]
+    found, _ = optimizer.stateless_apply(slots, gradients, given)
+    for x, y in zip((*given, *slots), before, strict=True):
+        np.testing.assert_array_equal(ops.convert_to_numpy(x), y)
+    optimizer.apply(gradients, variables)
+    for x, variable in zip(found, variables, strict=True):
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(x), ops.convert_to_numpy(variable), rtol=1e-6
+        )
 
 
 def test_weight_decay_of_the_others_only():

@@ -75,8 +75,9 @@ class DSSCell(DSSParameters):
         u = ops.cast(inputs, self.ssm_dtype)  # (B, H)
         shape = (-1, self._features, self.num_modes)
         state = tuple(ops.reshape(ops.cast(part, self.ssm_dtype), shape) for part in states)
-        poles = dss_ops.powers(self.log_poles(), ops.ones((), dtype="int32"))  # (H, N)
-        outputs, state = dss_ops.recurrence_step(u, state, poles, self.residues())
+        x = self.log_poles()
+        poles = dss_ops.powers(x, ops.ones((), dtype="int32"))  # (H, N)
+        outputs, state = dss_ops.recurrence_step(u, state, poles, self.residues(x))
         outputs = outputs + u * ops.convert_to_tensor(self.D)  # (B, H)
         outputs = ops.cast(outputs, self.dtype_policy.compute_dtype)
         return outputs, [ops.reshape(part, (-1, self.state_size[0])) for part in state]

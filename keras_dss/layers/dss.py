@@ -136,13 +136,12 @@ class DSS(DSSParameters):
         return dss_ops.fft_convolution(u, forward, *backward)
 
     def _by_products(self, u, length):
-        residues = self.residues()
+        x = self.log_poles()
+        residues = self.residues(x)
         each = [residues]
         if self.bidirectional:
             each = [tuple(part[d] for part in residues) for d in range(2)]
-        return dss_ops.matmul_convolution(
-            u, self.log_poles(), *each, feedthrough=ops.convert_to_tensor(self.D)
-        )
+        return dss_ops.matmul_convolution(u, x, *each, feedthrough=ops.convert_to_tensor(self.D))
 
     def kernel(self, length):
         """Impulse response without D: (H, length), or (2, H, length) when bidirectional."""
@@ -150,7 +149,7 @@ class DSS(DSSParameters):
         if self.parameterization == "softmax":
             weights = self.W[..., 0], self.W[..., 1]
             return dss_ops.softmax_kernel(x, self.step(), weights, self.kernel_length, length)
-        return dss_ops.kernel(x, self.residues(), length)
+        return dss_ops.kernel(x, self.residues(x), length)
 
     def _length(self, inputs):
         length = inputs.shape[1]

@@ -148,14 +148,13 @@ class DSSParameters(keras.layers.Layer):
             return x
         return x + phases.turns(im, ops.convert_to_tensor(self.log_dt)[:, None], self.rate)
 
-    def residues(self):
-        """c of K_l = Re sum_n c_n exp(l x_n), pair (H, N) or (2, H, N)."""
+    def residues(self, log_poles=None):
+        """c of K_l = Re sum_n c_n exp(l x_n), pair (H, N) or (2, H, N), for x of `log_poles`."""
+        x = self.log_poles() if log_poles is None else log_poles
         weights = self.W[..., 0], self.W[..., 1]
         if self.parameterization == "softmax":
-            return dss_ops.softmax_residues(
-                self.log_poles(), self.step(), weights, self.kernel_length
-            )
-        return dss_ops.zero_order_hold(self.log_poles(), self.step(), weights)
+            return dss_ops.softmax_residues(x, self.step(), weights, self.kernel_length)
+        return dss_ops.zero_order_hold(x, self.step(), weights)
 
     def system_tensor(self):
         """What `system_regularizer` sees: [Re a, Im a, Re c, Im c] of K_l = Re sum_n c_n a_n^l.
