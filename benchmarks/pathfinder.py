@@ -77,8 +77,8 @@ def save_sheet(images, scale, file):
 def easier(sizes):
     """Images with shorter contours, which trainings may begin with."""
     text = (
-        "`load(contour_length=n)` draws, in turn, contours of 2 to n dashes with none to all of\n"
-        "the distractors; all else is as in the task. A row of the picture shows contours of 2,\n"
+        "`load(contour_length=n)` draws, in turn, contours of 2 to n dashes with none to n / 2\n"
+        "distractors; all else is as in the task. A row of the picture shows contours of 2,\n"
         "3, 4 and 5 dashes, four negative images and then four positive ones.\n\n"
         "![easier images of 32 x 32 pixels](pathfinder_32_easier.png)\n\n"
     )
@@ -87,7 +87,7 @@ def easier(sizes):
     picture = []
     for length in lengths:
         right = []
-        for distractors in (0, settings.distractors):
+        for distractors in (0, min(settings.distractors, length // 2)):
             chunk = distractors * (length - 1) + length - 2
             images, y = generate_chunk(settings, 0, 0, chunk, length)
             kind = settings_of_easier(settings, length, chunk)
@@ -96,7 +96,7 @@ def easier(sizes):
         picture.append(np.concatenate([images[y == 0][:4], images[y == 1][:4]]))
     save_sheet(np.stack(picture[:4]), 4, "pathfinder_32_easier.png")
     text += "The path follower below on 500 images of 32 x 32 pixels each, accuracy in %:\n\n"
-    header = ["dashes of a contour", "no distractors", f"{settings.distractors} distractors"]
+    header = ["dashes of a contour", "no distractors", "most distractors"]
     text += table(header, rows) + "\n\n"
     return "Easier images", text + (
         "It takes distractors, which have 4 dashes, for contours where those have 2. The recipe\n"

@@ -51,7 +51,7 @@ def load(
         workers: processes that draw. Defaults to the number of processors.
         progress: whether to show a progress bar, on a terminal.
         contour_length: int from 2 to 14, for easier images, always drawn, that a training may begin
-            with: in turn, contours have 2 to so many dashes, with none to all of the distractors.
+            with: in turn, contours have 2 to so many dashes, with none to half as many distractors.
             None: the task's own images, with 14.
 
     Returns:

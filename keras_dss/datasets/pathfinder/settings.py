@@ -89,8 +89,8 @@ SETTINGS = {
 def easier(settings, contour_length, chunk):
     """Settings of chunk number `chunk` of easier images, which a curriculum begins with.
 
-    In turn, contours have 2 to `contour_length` dashes, with 0 to all distractors.
+    In turn, contours have 2 to `contour_length` dashes, with 0 to half as many distractors.
     """
     turn, dashes = divmod(chunk, contour_length - 1)
-    distractors = turn % (settings.distractors + 1)
-    return replace(settings, contour_length=2 + dashes, distractors=distractors)
+    most = min(settings.distractors, contour_length // 2)
+    return replace(settings, contour_length=2 + dashes, distractors=turn % (most + 1))
