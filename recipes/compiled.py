@@ -21,7 +21,7 @@ class Steps:
     Args:
         model, optimizer: both are built; their variables hold the state between calls.
         loss: a Keras loss. metric: a Keras metric.
-        data: `recipes.data.Epochs` with `resident=True`.
+        data: `Epochs` or a `Curriculum` of `recipes.data`, with `resident=True`.
     """
 
     most = 64

@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import inspect
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +98,8 @@ class Curriculum:
     def __init__(self, grades, easier, own):
         self.grades, self.easier, self.own = grades, easier, own
         self.steps_per_epoch, self.resident = own.steps_per_epoch, own.resident
-        self.boundaries, self.shapes, self.gather = own.boundaries, own.shapes, own.gather
+        self.x, self.y, self.gather = own.x, own.y, own.gather
+        self.boundaries, self.shapes = own.boundaries, own.shapes
 
     def of(self, number):
         """Return the `Epochs` that an epoch's batches are from."""
@@ -139,18 +139,18 @@ class Splits:
         """Return the training split's `Epochs`, or a `Curriculum` that ends with them.
 
         Raises:
-            ValueError: a curriculum of a task that has no easier examples.
+            ValueError: a curriculum of examples that the task does not have.
         """
         options = self.mask_zeros, self.resident, self.num_lengths, augmentation
         x, y = self.get("train")
         own = Epochs(x, y, batch_size, seed, *options)
         if not curriculum:
             return own
-        if "contour_length" not in inspect.signature(self.task.load).parameters:
-            raise ValueError(
-                "Expected a curriculum only of lra_pathfinder or lra_pathx. "
-                f"Received: {curriculum} for {self.task.__name__.rpartition('.')[2]}"
-            )
+        known = getattr(self.task, "CONTOUR_LENGTHS", ())
+        if not set(curriculum) <= set(known):
+            name = self.task.__name__.rpartition(".")[2]
+            expected = f"of contour lengths {known[0]} to {known[-1]}" if known else "of None"
+            raise ValueError(f"Expected a curriculum {expected} for {name}. Received: {curriculum}")
 
         @functools.cache
         def easier(length):

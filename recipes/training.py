@@ -158,9 +158,8 @@ class Training:
         if keras.backend.backend() == "jax" and getattr(self.data, "resident", False):
             from recipes import compiled
 
-            own = self.data.of(self.settings.epochs)
-            if compiled.worthwhile(own):
-                self.compiled = compiled.Steps(self.model, self.optimizer, loss, metric, own)
+            if compiled.worthwhile(self.data):
+                self.compiled = compiled.Steps(self.model, self.optimizer, loss, metric, self.data)
 
     def _trace(self):
         """Trace TensorFlow's graphs in an order of their own, then undo the steps.

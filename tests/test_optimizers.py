@@ -35,7 +35,7 @@ OPTIONS = [{}, {"amsgrad": True}, {"gradient_accumulation_steps": 2}, {"use_ema"
 
 @pytest.mark.parametrize("options", OPTIONS)
 def test_equals_adamw_when_nothing_differs(options):
-    options |= {"weight_decay": 0.0, "clipnorm": 1.0, "beta_2": 0.99, "epsilon": 1e-6}
+    options = options | {"weight_decay": 0.0, "clipnorm": 1.0, "beta_2": 0.99, "epsilon": 1e-6}
     scales = {"ssm_learning_rate_scale": 1.0, "step_learning_rate_scale": 1.0}
     found, _ = run(DSSAdamW(1e-2, **scales, **options), steps=4)
     expected, _ = run(keras.optimizers.AdamW(1e-2, **options), steps=4)

@@ -20,6 +20,7 @@ VOCABULARY_SIZE = None  # pixels are real numbers, not tokens
 SIZE = 32
 MAX_LENGTH = SIZE**2
 SPLITS = files.SPLITS
+CONTOUR_LENGTHS = files.CONTOUR_LENGTHS  # of easier images, see `load`
 
 # Mean and standard deviation of the pixels, 0 to 255, of the first 40,000 images drawn for training
 # with seed 0 (python -m benchmarks.pathfinder --part=pixels). Official images are standardised

@@ -99,7 +99,7 @@ def test_splits_hand_the_data_folder_on():
     assert asked == [("test", "folder")]
 
 
-def test_a_curriculum_begins_with_easier_examples(monkeypatch):
+def test_a_curriculum_begins_with_easier_examples():
     asked = []
 
     def load(split, data_dir=None, *, examples=None, contour_length=None):
@@ -107,7 +107,7 @@ def test_a_curriculum_begins_with_easier_examples(monkeypatch):
         values = Y if contour_length is None else np.full(50, 100 * contour_length)
         return np.ones((50, 4, 1), "float32"), values
 
-    task = types.SimpleNamespace(load=load, __name__="task")
+    task = types.SimpleNamespace(load=load, __name__="task", CONTOUR_LENGTHS=range(2, 4))
     own = Splits(task).training(8, seed=1)
     data = Splits(task).training(8, seed=1, curriculum=(2, 3, 2))
     assert data.steps_per_epoch == own.steps_per_epoch == 6
@@ -118,7 +118,11 @@ def test_a_curriculum_begins_with_easier_examples(monkeypatch):
     assert asked == [None, None, 2, 3]
 
 
-def test_a_curriculum_of_another_task_is_refused(tmp_path):
-    splits = Splits(importlib.import_module("keras_dss.datasets.lra_image"), smoke=True)
-    with pytest.raises(ValueError, match="only of lra_pathfinder or lra_pathx.*lra_image"):
-        splits.training(2, 0, curriculum=(2,))
+@pytest.mark.parametrize(
+    "name, message",
+    [("lra_image", "of None for lra_image"), ("lra_pathfinder", "of contour lengths 2 to 14 for")],
+)
+def test_a_curriculum_of_what_a_task_lacks_is_refused_at_once(name, message):
+    splits = Splits(importlib.import_module(f"keras_dss.datasets.{name}"), smoke=True)
+    with pytest.raises(ValueError, match=f"{message}.*Received: .2, 15"):
+        splits.training(2, 0, curriculum=(2, 15))
