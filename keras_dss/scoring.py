@@ -2,7 +2,8 @@
 
 Kinds are those of `keras_dss.datasets.<task>.KIND`: `"classification"` and `"pairs"` have integer
 labels (B,), `"language"` has the next token of each (B, L), 0 where there is none, `"regression"`
-has numbers. Metrics are dicts, as the cards of published models hold them.
+has numbers (B, ...), without the last axis if that is one. Metrics are dicts, as the cards of
+published models hold them.
 """
 
 import keras
@@ -130,10 +131,11 @@ def say(metrics):
     '50.00% (1,000 of 2,000)'
     >>> say({"mse": 0.375, "mae": 0.4, "total": 2785})
     'MSE 0.3750, MAE 0.4000 (2,785 examples)'
+    >>> say({"rmse": 0.5, "total": 1000})
+    'rmse 0.5 (1,000 examples)'
     """
-    if "mse" in metrics:
-        mse, mae = metrics["mse"], metrics["mae"]
-        return f"MSE {mse:.4f}, MAE {mae:.4f} ({metrics['total']:,} examples)"
+    if "accuracy" not in metrics:
+        return f"{brief(metrics)} ({metrics['total']:,} examples)"
     text = f"{metrics['accuracy']:.2%} ({metrics['correct']:,} of {metrics['total']:,})"
     if "bits_per_character" in metrics:
         text = f"{metrics['bits_per_character']:.3f} bits per character, {text}"
@@ -150,7 +152,9 @@ def brief(metrics):
         return f"MSE {metrics['mse']:.4f}, MAE {metrics['mae']:.4f}"
     if "bits_per_character" in metrics:
         return f"{metrics['bits_per_character']:.3f} bits/character, {metrics['accuracy']:.2%}"
-    return say(metrics)
+    if "accuracy" in metrics:
+        return say(metrics)
+    return ", ".join(f"{key} {metrics[key]:.4g}" for key in sorted(metrics) if key != "total")
 
 
 def baselines(kind, train, test, num_classes=None):
@@ -165,6 +169,7 @@ def baselines(kind, train, test, num_classes=None):
     """
     labels, answers = np.asarray(train[1]), np.asarray(test[1])
     if _check(kind) == "regression":
+        labels, answers = (x[:, None] if x.ndim == 1 else x for x in (labels, answers))
         last = np.asarray(test[0])[:, -1:, : answers.shape[-1]]
         last = last if answers.ndim == 3 else last[:, 0]
         mean = labels.mean(axis=0, keepdims=True, dtype=np.float64)
@@ -211,6 +216,13 @@ def _add_answers(sums, outputs, labels, masked):
 
 
 def _add_errors(sums, outputs, labels, masked):
+    if outputs.shape == (*labels.shape, 1):
+        labels = labels[..., None]
+    if labels.shape != outputs.shape:
+        raise ValueError(
+            f"Expected labels of the shape of the outputs, {outputs.shape}. "
+            f"Received: {labels.shape}"
+        )
     errors = outputs - labels
     sums["square"] = sums.get("square", 0.0) + float(np.sum(errors**2))
     sums["absolute"] = sums.get("absolute", 0.0) + float(np.sum(np.abs(errors)))

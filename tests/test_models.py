@@ -157,6 +157,15 @@ def test_state_sizes_of_the_blocks():
     assert [tuple(block.ssm.W.shape) for block in model.blocks] == [(5, 4, 2), (5, 3, 2)]
 
 
+def test_sizes_may_be_integers_of_numpy():
+    model = make_model("tokens", num_blocks=np.int64(2), downsampling=(np.int64(1), 2))
+    again = type(model).from_config(model.get_config())
+    assert (
+        again.get_config()
+        == make_model("tokens", downsampling=(1, 2), name=model.name).get_config()
+    )
+
+
 @pytest.mark.parametrize("factors", [[2], 2, [1, 0], [1, 2.0], "12"])
 def test_other_downsampling(factors):
     with pytest.raises(ValueError, match="one positive int for each of 2 blocks. Received"):

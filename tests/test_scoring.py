@@ -58,6 +58,17 @@ def test_regression():
     assert scoring.rank(found) > scoring.rank(found | {"mse": 100.0})
 
 
+def test_regression_of_one_number():
+    outputs, y = np.random.default_rng(0).normal(size=(2, 6, 1))
+    found = scoring.score(Fixed(), batches(outputs, y[:, 0]), "regression")
+    assert found == scoring.score(Fixed(), batches(outputs, y), "regression")
+    x = np.random.default_rng(1).normal(size=(6, 5, 1))
+    expected = scoring.baselines("regression", (x, y), (x, y))
+    assert scoring.baselines("regression", (x, y[:, 0]), (x, y[:, 0])) == expected
+    with pytest.raises(ValueError, match=r"shape of the outputs, \(6, 1\). Received: \(6, 3\)"):
+        scoring.score(Fixed(), [(outputs, np.ones((6, 3)))], "regression")
+
+
 @pytest.mark.parametrize("kind", ["classification", "language"])
 def test_losses_agree_with_scores(kind):
     rng = np.random.default_rng(0)

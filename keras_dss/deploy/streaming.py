@@ -171,6 +171,9 @@ class _Conversion:
             found = [x for x in given if self.over_time(x)]
             if not found:  # behind a readout
                 return operation(*arguments, **options)
+            if any(isinstance(x, keras.KerasTensor) and not self.over_time(x) for x in given):
+                why = "joins each step with what was made of several"
+                return self._no_step(operation, self._error(operation, why))
             flows = [self.flows[id(x)][1:] for x in found]
             if any(commit is not flows[0][1] for _, commit in flows):
                 raise self._error(operation, "joins sequences of different rates")
@@ -182,7 +185,7 @@ class _Conversion:
         return call
 
     def _call(self, operation, arguments, options, valid, commit):
-        x = arguments[0] if arguments else None
+        x = next(x for x in tree.flatten((arguments, options)) if self.over_time(x))
         if isinstance(operation, DSSBlock):
             return self._block(operation, x, valid, commit)
         if isinstance(operation, DSS):
@@ -206,6 +209,8 @@ class _Conversion:
             why = "mixes steps in a way that has no recurrence here"
             return self._no_step(operation, self._error(operation, why))
         outputs = operation(*arguments, **options)
+        if outputs.shape[1] != 1 or _holds_steps(operation, len(x.shape)):
+            raise self._error(operation, "holds numbers for each step of a sequence")
         if isinstance(operation, keras.layers.Embedding) and operation.mask_zero:
             valid = ops.not_equal(x, 0)
         elif isinstance(operation, keras.layers.Masking):
@@ -295,11 +300,18 @@ class _NoStep:
 def _treats_each_step(operation, x):
     """Whether a layer or operation does with a sequence of one what it does with each step."""
     if isinstance(operation, keras.layers.Concatenate):
-        return operation.axis in (-1, len(x[0].shape) - 1)
+        return operation.axis in (-1, len(x.shape) - 1)
     if type(operation).__name__ in EACH_STEP_OPERATIONS or isinstance(operation, EACH_STEP):
         axes = np.atleast_1d(getattr(operation, "axis", -1)).tolist()
         return all(axis in (-1, len(x.shape) - 1) for axis in axes)
     return False
+
+
+def _holds_steps(operation, rank):
+    """Whether a layer's weights or scales differ along the second of `rank` axes."""
+    held = [getattr(operation, name, 0.0) for name in ("alpha", "scale", "offset")]
+    shapes = [x.shape if hasattr(x, "shape") else np.shape(x) for x in held]
+    return any(len(shape) >= rank - 1 and shape[1 - rank] != 1 for shape in shapes)
 
 
 def _wide(dtype):

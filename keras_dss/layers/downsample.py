@@ -55,6 +55,8 @@ class Downsample(Composed):
     def compute_mask(self, inputs, mask=None):
         if mask is None:
             return None
+        if 0 in mask.shape:
+            return mask[:, :: self.factor]
         steps = ops.cast(mask, "float32")[..., None]  # (B, L, 1)
         steps = ops.pad(steps, ((0, 0), (0, self.factor - 1), (0, 0)))
         return ops.max_pool(steps, self.factor, self.factor)[..., 0] > 0  # (B, ceil(L / f))

@@ -1,10 +1,12 @@
 """What all models share: an encoder of tokens or numbers, and a stack of DSS blocks."""
 
 import keras
+import numpy as np
 
 from keras_dss.layers import DSS, Downsample, DSSBlock, TrailingZeros
 from keras_dss.layers.block import make_normalization
 from keras_dss.layers.composed import Composed, apply_changes, changes
+from keras_dss.layers.parameters import _positive_integer
 
 
 class DSSModel(keras.Model):
@@ -152,12 +154,16 @@ def check_downsampling(downsampling, blocks):
         return None
     factors = list(downsampling) if isinstance(downsampling, (list, tuple)) else None
     valid = factors is not None and len(factors) == len(blocks)
-    if not valid or any(type(factor) is not int or factor < 1 for factor in factors):
+    if not valid or any(not _is_count(factor) for factor in factors):
         raise ValueError(
             f"`downsampling` must be None or one positive int for each of {len(blocks)} blocks. "
             f"Received: downsampling={downsampling!r}"
         )
-    return factors
+    return [int(factor) for factor in factors]
+
+
+def _is_count(x):
+    return isinstance(x, (int, np.integer)) and not isinstance(x, bool) and x > 0
 
 
 def embed(tokens, features, vocabulary_size, dtype):
@@ -201,8 +207,7 @@ def apply_blocks(x, blocks, dtype, downsampling=None):
 
 
 def _state_sizes(state_size, num_blocks):
-    if isinstance(num_blocks, bool) or not isinstance(num_blocks, int) or num_blocks < 1:
-        raise ValueError(f"`num_blocks` must be a positive integer. Received: {num_blocks!r}")
+    num_blocks = _positive_integer("num_blocks", num_blocks)
     if not isinstance(state_size, (list, tuple)):
         return [state_size] * num_blocks
     if len(state_size) != num_blocks:

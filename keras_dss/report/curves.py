@@ -49,10 +49,12 @@ class Curve:
 def metric_of(score):
     """The name of the metric that counts among a score, as `keras_dss.scoring.score` returns it.
 
+    Of numbers with other names it is the first.
+
     >>> metric_of({"accuracy": 0.9, "correct": 9, "total": 10, "loss": 0.3})
     'accuracy'
     """
-    return next(name for name in WORDS if name in score)
+    return next(name for name in [*WORDS, *score] if name in score and name != "total")
 
 
 def say(metric, value):

@@ -38,7 +38,11 @@ def tiles(model, card, parent, layers):
         test = card["metrics"]["test"]
         metric = metric_of(test)
         found.append(
-            (f"{WORDS[metric]} on test", say(metric, test[metric]), f"{test['total']:,} examples")
+            (
+                f"{WORDS.get(metric, metric)} on test",
+                say(metric, test[metric]),
+                f"{test['total']:,} examples",
+            )
         )
     states = zoo.count_states(model)
     parameters = model.count_params()

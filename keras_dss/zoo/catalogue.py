@@ -52,10 +52,9 @@ def load(name, load_weights=True, *, root=None):
 
     Example:
 
-    >>> import keras_dss
-    >>> for name in keras_dss.zoo.list()[:1]:
-    ...     model = keras_dss.zoo.load(name)
-    ...     model.compile("adam", "sparse_categorical_crossentropy")
+    >>> import keras, keras_dss
+    >>> model = keras_dss.zoo.load("smnist_n8_bt")  # its outputs are logits
+    >>> model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     """
     from keras_dss.zoo import files
 

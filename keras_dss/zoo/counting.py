@@ -2,7 +2,7 @@
 
 import math
 
-SSM_WEIGHTS = ("lambda_log_neg_re", "lambda_im", "log_dt", "W", "D")
+SSM_WEIGHTS = ("lambda_log_neg_re", "lambda_re", "lambda_im", "log_dt", "W", "D")
 
 
 def _ssm_weights(model):
@@ -14,7 +14,7 @@ def _ssm_weights(model):
         seen.add(id(layer))
         own = [*layer._trainable_variables, *layer._non_trainable_variables]
         weights = {weight.name: weight for weight in own if weight.name in SSM_WEIGHTS}
-        if "W" in weights and "lambda_log_neg_re" in weights:
+        if "W" in weights and "lambda_im" in weights:
             yield weights
 
 

@@ -75,6 +75,12 @@ def test_models_of_ones_own():
     model = keras.Model(inputs, keras.layers.Reshape((2, 4))(x))
     check_prefixes(model, FLOATS)
 
+    inputs = keras.Input((None, 3))
+    x = keras.layers.Add()([inputs, DSS(4)(inputs)])
+    x = keras.layers.Multiply()([x, keras.layers.Dense(3, activation="sigmoid")(x)])
+    constant = np.ones((1, 1, 3), "float32")
+    check_prefixes(keras.Model(inputs, Readout("last")(2.0 - x + constant)), FLOATS)
+
     model = keras.Sequential(
         [keras.Input((LENGTH, 3)), keras.layers.Masking(), DSSBlock(DSS(4)), Readout("last")]
     )
@@ -130,6 +136,17 @@ def growing():
     return model
 
 
+def joined(join):
+    """A model that joins the steps with something else."""
+    inputs = keras.Input((LENGTH, 3))
+    return keras.Model(inputs, Readout("last")(join(inputs, DSS(4)(inputs))))
+
+
+def gated(inputs, x):
+    gate = keras.layers.GlobalAveragePooling1D()(x)
+    return keras.layers.Multiply(name="gated")([x, keras.layers.Reshape((1, 3))(gate)])
+
+
 REFUSED = {
     "bidirectional": (lambda: DSSClassifier(3, bidirectional=True, **SMALL), "'ssm_0'.*later"),
     "relative": (lambda: DSSRegressor(3, channels=3, relative=True, **SMALL), "GetItem"),
@@ -146,6 +163,25 @@ REFUSED = {
             [keras.Input((LENGTH, 3)), keras.layers.LayerNormalization(axis=(1, 2), name="norm")]
         ),
         "'norm'",
+    ),
+    "a readout for every step": (lambda: joined(gated), "'gated'.*made of several"),
+    "the same by an operation": (
+        lambda: joined(lambda inputs, x: x * keras.ops.expand_dims(Readout("mean")(x), 1)),
+        "Multiply.*made of several",
+    ),
+    "positions": (
+        lambda: joined(lambda inputs, x: x + np.ones((1, LENGTH, 3), "float32")),
+        "Add.*for each step",
+    ),
+    "weights of positions": (
+        lambda: joined(lambda inputs, x: keras.layers.PReLU(name="steep")(x)),
+        "'steep'.*for each step",
+    ),
+    "scales of positions": (
+        lambda: joined(
+            lambda inputs, x: keras.layers.Rescaling(np.ones((LENGTH, 1)), name="scaled")(x)
+        ),
+        "'scaled'.*for each step",
     ),
     "one vector": (lambda: keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]), "length"),
 }

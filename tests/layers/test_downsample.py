@@ -47,6 +47,14 @@ def test_padding_may_be_anything():
     np.testing.assert_array_equal(numpy(layer(padded, mask=mask)), numpy(layer(x, mask=mask)))
 
 
+@pytest.mark.parametrize("shape", [(0, 7), (2, 0)])
+def test_nothing_to_join(shape):
+    mask, layer = ops.convert_to_tensor(np.ones(shape, bool)), Downsample(3)
+    found = layer(np.ones((*shape, 2), "float32"), mask=mask)
+    expected = (shape[0], -(-shape[1] // 3))
+    assert found.shape == (*expected, 2) and layer.compute_mask(None, mask).shape == expected
+
+
 @pytest.mark.parametrize("length", [6, 7, 8])
 def test_a_window_is_valid_if_one_of_its_steps_is(length):
     mask = np.random.default_rng(1).random((5, length)) < 0.3

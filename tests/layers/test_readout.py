@@ -58,6 +58,15 @@ def test_no_valid_step(kind):
 
 
 @pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("shape", [(0, 4, 3), (2, 0, 3)])
+@pytest.mark.parametrize("kind", READOUTS)
+def test_nothing_to_read(kind, shape, masked):
+    mask = ops.convert_to_tensor(np.ones(shape[:2], bool)) if masked else None
+    found = numpy(Readout(kind)(np.ones(shape, "float32"), mask=mask))
+    np.testing.assert_array_equal(found, np.zeros((shape[0], 3)))
+
+
+@pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "bfloat16", "float16"])
 def test_long_means_in_half_precision(policy, masked):
     """The sum of thousands of steps stays exact enough."""

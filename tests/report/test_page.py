@@ -122,6 +122,10 @@ def test_a_card_is_shown_with_its_metrics(models):
     rows = {row[0]: row[1] for row in page.rows if len(row) == 2}
     assert rows["on test"] == "25.00% (6 of 24)" and rows["known defect"] == "few"
     assert "25.00 %" in page.text
+    card["metrics"] = {"test": {"rmse": 1.5, "total": 24}}
+    page = Page(report.render(models[1], card=card, curve=report.Curve()))
+    rows = {row[0]: row[1] for row in page.rows if len(row) == 2}
+    assert rows["on test"] == "rmse 1.5 (24 examples)" and "1.5000" in page.text
 
 
 def test_a_parent_must_correspond(models, tmp_path):

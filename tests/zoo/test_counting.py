@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_dss
 from keras_dss import zoo
 from keras_dss.zoo.counting import state_sizes
 from tests.zoo.support import make_card
@@ -46,6 +47,14 @@ def test_one_and_two_directions():
     assert zoo.count_states(model) == 6 * 4 + 2 * 6 * 3
     assert zoo.count_ssm_parameters(model) == (4 + 4 + 6 + 48 + 6) + (3 + 3 + 6 + 72 + 6)
     assert state_sizes(model) == [3, 4]
+
+
+def test_softmax_layers_count():
+    options = {"parameterization": "softmax", "kernel_length": 9, "bidirectional": True}
+    model = make(keras_dss.layers.DSS(4, **options))
+    assert zoo.count_states(model) == 2 * 6 * 4
+    assert zoo.count_ssm_parameters(model) == model.layers[0].count_params()
+    assert state_sizes(model) == [4]
 
 
 def test_nested_layers_count_once():
