@@ -298,6 +298,15 @@ def test_models_that_could_not_be_saved():
         model.fit(x, x[..., :2], verbose=0, callbacks=[CompressDuringTraining()])
 
 
+@pytest.mark.skipif(not hasattr(keras.optimizers, "Muon"), reason="a Keras without Muon")
+def test_an_optimizer_with_another_state_for_matrices():
+    model = make_model()
+    model.compile(keras.optimizers.Muon(1e-3), "mse")
+    x = make_inputs(2, 20)
+    with pytest.raises(ValueError, match="same state for matrices .* Received: Muon"):
+        model.fit(x, model(x), verbose=0, callbacks=[CompressDuringTraining()])
+
+
 BAD = [
     ({"tolerance": 0.0}, r"`tolerance` must be in \(0, 1\). Received: tolerance=0.0"),
     ({"tolerance": 1.0}, r"`tolerance`"),

@@ -72,10 +72,10 @@ class CompressDuringTraining(keras.callbacks.Callback):
         reductions: list of `Reduction`, of all layers that were reduced.
 
     Raises:
-        ValueError: for arguments out of range, and at the start of training for a model without
-            DSS layers, or whose configuration does not hold them (a class that makes its layers
-            itself): it could not be saved. Such a model can be reduced between two calls of `fit`,
-            with `keras_dss.compress_model`.
+        ValueError: for arguments out of range, and at the start of training for the optimizer Muon,
+            for a model without DSS layers, or one whose configuration does not hold them (a class
+            that makes its layers itself): it could not be saved. Such a model can be reduced
+            between two calls of `fit`, with `keras_dss.compress_model`.
 
     Callbacks that bring back former weights (`EarlyStopping(restore_best_weights=True)`,
     `BackupAndRestore`) do not fit a model whose shapes have changed since.
@@ -143,6 +143,13 @@ class CompressDuringTraining(keras.callbacks.Callback):
         self.epoch = self.step = 0
 
     def on_train_begin(self, logs=None):
+        optimizer = getattr(self.model, "optimizer", None)
+        optimizer = type(getattr(optimizer, "inner_optimizer", optimizer)).__name__
+        if optimizer == "Muon":
+            raise ValueError(
+                "Expected an optimizer with the same state for matrices as for vectors, which a "
+                f"reduction may turn into matrices. Received: {optimizer}"
+            )
         layers = find_dss_layers(self.model)
         missing = sorted(set(layers) - find_configured(self.model, layers))
         if missing:

@@ -123,7 +123,7 @@ def compress_model(
             call=outputs.watched,
             sequences=how.sequences or refit == "calibration",
         )
-    options = {"horizon": horizon, "refit": refit, "seed": seed}
+    options = {"horizon": horizon, "refit": refit, "seed": seed, "stable": tolerance is not None}
     reductions = _reductions(chosen, systems, method, inputs, options)
     if tolerance is not None:
         ranks, reasons = ranks_within_tolerance(reductions, tolerance)

@@ -69,7 +69,8 @@ def dense_inputs(model, layers, batch):
             vectors = vectors[np.asarray(ops.convert_to_numpy(mask), bool)]
         found.setdefault(key, []).append(vectors.reshape(-1, vectors.shape[-1]))
 
-    with recording(find_dss_layers(model), remember), recording(layers, record):
+    dss = find_dss_layers(model, required=False)
+    with recording(dss, remember), recording(layers, record):
         model(batch, training=False)
     for key, layer in layers.items():
         if key not in found:

@@ -177,7 +177,17 @@ def check_method(method, calibrated=False, horizon=None, refit=None, *, compared
 
 
 def reduce_layer(
-    path, layer, system, rank, method, *, inputs=None, horizon=None, refit=None, seed=0
+    path,
+    layer,
+    system,
+    rank,
+    method,
+    *,
+    inputs=None,
+    horizon=None,
+    refit=None,
+    seed=0,
+    stable=False,
 ):
     """Reduce the systems of one layer.
 
@@ -191,6 +201,7 @@ def reduce_layer(
             `"kernel"` that of the impulse response, `"calibration"` that of the outputs on the
             measured inputs; D is fitted with them.
         seed: of methods that draw.
+        stable: whether no mode may grow: stable softmax layers are then balanced over all steps.
 
     Returns:
         A `LayerReduction`.
@@ -202,7 +213,8 @@ def reduce_layer(
     """
     chosen = check_method(method, inputs is not None, horizon, refit)
     if layer.parameterization == "softmax" and chosen.horizon:
-        horizon = min(horizon or layer.kernel_length, layer.kernel_length)
+        if horizon is not None or not (stable or refit) or not system.is_stable:
+            horizon = min(horizon or layer.kernel_length, layer.kernel_length)
     options = layer_methods.Options(layer, inputs, horizon, seed)
     shared = None
     try:

@@ -85,11 +85,13 @@ def computing(layer, system):
         taps[..., 0] += through - system.feedthrough
         return keras.ops.convert_to_tensor(taps, layer.ssm_dtype)
 
+    instead = {"kernel": kernel, "_few_modes": lambda inputs: False}  # products have no kernel
     try:
-        layer.__dict__["kernel"] = kernel
+        layer.__dict__.update(instead)
         yield
     finally:
-        layer.__dict__.pop("kernel", None)
+        for name in instead:
+            layer.__dict__.pop(name, None)
 
 
 def _numbers(outputs):

@@ -111,7 +111,8 @@ def prune_model(
 def _operate(model, new, kernels, sparsity, scope, calibration, batch_size):
     """Removes entries in the order of what they cost the outputs, layer after layer."""
     dense, new_dense = (_layers(m, kernels) for m in (model, new))
-    batches = list(input_batches(model, calibration, batch_size, find_dss_layers(model)))
+    dss = find_dss_layers(model, required=False)
+    batches = list(input_batches(model, calibration, batch_size, dss))
     moments = {i: Moments(len(kernels[i]), layer.use_bias) for i, layer in dense.items()}
     for batch in batches:
         called = dense_inputs(model, dense, batch)

@@ -117,7 +117,7 @@ def _formats(given):
 
 def _measure(model, calibration, batch_size):
     """Gramians by the ids of the layers."""
-    layers = find_dss_layers(model)
+    layers = find_dss_layers(model, required=False)
     systems = {path: layer.to_system() for path, layer in layers.items()}
     gramians = measure_gramians(model, layers, systems, calibration, batch_size)
     return {id(layers[path]): gramian for path, gramian in gramians.items()}

@@ -11,7 +11,7 @@ from keras_dss.models import ExchangedLayers
 MARK = "keras_dss_path"
 
 
-def find_dss_layers(model):
+def find_dss_layers(model, *, required=True):
     """The DSS layers of a model at any depth, as a dict from paths to layers.
 
     A path is made of the names of the layers that hold each other, from those of the model down to
@@ -19,7 +19,7 @@ def find_dss_layers(model):
 
     Raises:
         TypeError: if `model` is no Keras model.
-        ValueError: if it holds no DSS layer, or one that is not built.
+        ValueError: if it holds no DSS layer though one is `required`, or one that is not built.
     """
     if not isinstance(model, keras.Model):
         raise TypeError(f"Expected a keras.Model. Received: {model!r}")
@@ -33,7 +33,7 @@ def find_dss_layers(model):
                 )
             path = paths[id(layer)]
             layers[path if path not in layers else f"{path}#{len(layers)}"] = layer
-    if not layers:
+    if required and not layers:
         raise ValueError(
             f"Model {model.name!r} has no keras_dss.layers.DSS layer to reduce. Received: layers "
             f"{[layer.name for layer in model.layers]}"

@@ -98,8 +98,10 @@ class _Layer:
         for rank in sorted(range(1, self.size), key=self.floors.__getitem__):
             if self.floors[rank] < min(self.errors.values(), default=np.inf):
                 self.error(rank)
-        if not self.errors:
+        if self.size == 1:
             return "to keep the only mode"
+        if not self.errors:
+            return "not known, as all reductions have modes that grow,"
         rank = min(self.errors, key=self.errors.get)
         return f"{self.errors[rank]:.3g} with {rank} modes"
 

@@ -162,7 +162,9 @@ class RankHyperModel(keras_tuner.HyperModel):
         epochs = _choose(hp, "epochs", self.epochs) if epochs is None else epochs
         validation = self.validation_batches(validation_data)
         if epochs > initial_epoch and x is None:
-            raise ValueError(f"Expected data to train on for {epochs} epochs. Received: none")
+            raise keras_tuner.errors.FatalValueError(  # which keras-tuner does not try again
+                f"Expected data to train on for {epochs} epochs. Received: none"
+            )
         if self.original is None:
             self.original = self.measure(self.model, validation)
         keras.utils.set_random_seed(self.seed + initial_epoch)
@@ -276,7 +278,14 @@ def _ranks(layers, given, per_layer):
         return values
     if not isinstance(given, Mapping):
         values = _choices("ranks", given, numbers.Real)
-        given = {path: [v for v in values if v <= size] for path, size in sizes.items()}
+        fitting = {path: [v for v in values if v <= size] for path, size in sizes.items()}
+        fitting = {path: found for path, found in fitting.items() if found}
+        if not fitting:
+            raise ValueError(
+                f"Expected `ranks` of at most {max(sizes.values())}, the largest state size. "
+                f"Received: ranks={given!r}"
+            )
+        given = fitting
     found = {}
     for name, values in given.items():
         for value in _choices("ranks", values, numbers.Real):

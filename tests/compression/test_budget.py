@@ -17,11 +17,11 @@ from tests.compression.models import MODELS, make_inputs
 from tests.layers.oracles import numpy
 
 
-def branches(weights=(1.0, 1.0), size=8):
+def branches(weights=(1.0, 1.0), size=8, **options):
     """Two layers side by side, each with a weight on what it adds."""
     keras.utils.set_random_seed(2)
     inputs = keras.Input((None, 3))
-    options = {"dt_min": 0.05, "dt_max": 0.5}
+    options = {"dt_min": 0.05, "dt_max": 0.5} | options
     parts = [
         keras.layers.Rescaling(weight)(DSS(size, name=name, **options)(inputs))
         for name, weight in zip("ab", weights, strict=True)
@@ -65,9 +65,10 @@ def test_calibrated_budgets_hold_too(functional):
 
 
 @pytest.mark.parametrize("calibrated", [False, True])
-def test_modes_go_where_they_matter(calibrated):
+@pytest.mark.parametrize("convolution", ["fft", "matmul"])
+def test_modes_go_where_they_matter(convolution, calibrated):
     """A layer that the outputs do not see keeps one mode; Hankel energies cannot know."""
-    model = branches((1.0, 0.0))
+    model = branches((1.0, 0.0), convolution=convolution)
     calibration = make_inputs(4, 40) if calibrated else None
     _, report = compress_model(model, budget=24, calibration=calibration, return_report=True)
     ranks = [layer.rank_after for layer in report.layers]

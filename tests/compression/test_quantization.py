@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_dss import compress_model
-from keras_dss.compression import quantize_model
+from keras_dss.compression import prune_model, quantize_model
 from keras_dss.compression.calibration import measure_gramians
 from keras_dss.compression.rebuild import find_dss_layers
 from keras_dss.compression.rounding import output_metric, round_in_metric
@@ -142,6 +142,14 @@ def test_any_model_is_rounded_and_saves(kind, tmp_path):
     small.save(tmp_path / "small.keras")
     loaded = keras.saving.load_model(tmp_path / "small.keras")
     np.testing.assert_array_equal(predict(loaded), predict(small))
+
+
+def test_dense_layers_alone_are_rounded_and_pruned_on_inputs_too():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(2)])
+    x = np.random.default_rng(0).normal(size=(20, 3)).astype("float32")
+    for change in (quantize_model, lambda *args, **kw: prune_model(*args, 0.25, **kw)):
+        small = change(model, calibration=x)
+        np.testing.assert_allclose(small.predict(x, verbose=0), model.predict(x, verbose=0), atol=1)
 
 
 def test_a_rounded_model_is_reduced_as_any_other(model):

@@ -138,6 +138,20 @@ def test_layers_without_a_norm():
         compress_model(model, tolerance=0.5)
 
 
+def test_stable_softmax_layers_are_balanced_over_all_steps():
+    model = make_model("a", parameterization="softmax", kernel_length=20)
+    model.layers[0].lambda_re.assign(np.linspace(-1.0, -0.1, 8))
+    small, report = compress_model(model, tolerance=0.3, return_report=True)
+    assert report.layers[0].rank_after < 8
+    assert relative_error(model.layers[0], small.layers[0]) <= 0.3
+    refitted = compress_model(model, 4, refit="kernel")
+    assert refitted.layers[0].to_system().is_stable
+    options = {"parameterization": "softmax", "kernel_length": 40, "dt_min": 1e-3, "dt_max": 0.1}
+    model = make_model("a", size=3, **options)
+    with pytest.raises(ValueError, match="not known, as all reductions have modes that grow"):
+        compress_model(model, tolerance=0.3, horizon=40)
+
+
 def test_layers_that_no_smaller_rank_keeps_stay(model):
     model = keras.Sequential([keras.Input((None, 3)), DSS(1, name="one"), *make_model().layers])
     small, report = compress_model(

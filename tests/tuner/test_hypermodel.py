@@ -8,7 +8,7 @@ import pytest
 from keras_dss import compress_model, scoring
 from keras_dss.datasets import Batches
 from keras_dss.models import DSSRegressor
-from keras_dss.tuner import OBJECTIVE, RankHyperModel
+from keras_dss.tuner import OBJECTIVE, CompressionTuner, RankHyperModel, make_oracle
 from tests.tuner.support import PATHS, eager, make_data, make_model
 
 
@@ -43,6 +43,13 @@ def test_ranks_of_layers(ranks, expected):
     found = space(RankHyperModel(make_model(state_size=6), ranks))
     assert list(found.values()) == expected
     assert set(found) <= {f"rank/{path}" for path in PATHS}
+
+
+def test_layers_with_fewer_modes_than_any_choice_stay():
+    model = make_model(state_size=[6, 2])
+    assert list(space(RankHyperModel(model, [4, 6])).values()) == [[4, 6]]
+    with pytest.raises(ValueError, match="at most 6, the largest state size. .*ranks=.8"):
+        RankHyperModel(model, [8])
 
 
 def test_one_rank_for_all_layers():
@@ -206,3 +213,10 @@ def test_training_needs_data():
     hypermodel = RankHyperModel(make_model(), [2], epochs=1)
     with pytest.raises(ValueError, match="train on for 1 epochs"):
         hypermodel.fit(chosen([2, 2]), hypermodel.model, validation_data=make_data())
+
+
+def test_a_search_without_data_to_train_on_ends_at_once(tmp_path):
+    hypermodel = RankHyperModel(make_model(), [2], epochs=1)
+    tuner = CompressionTuner(make_oracle("grid"), hypermodel, directory=tmp_path)
+    with pytest.raises(ValueError, match="train on for 1 epochs"):
+        tuner.search(validation_data=make_data(), verbose=0)
