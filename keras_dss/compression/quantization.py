@@ -24,6 +24,9 @@ PRESETS = {
     | dict.fromkeys(("kernel", "embeddings", "W", "lambda_log_neg_re"), "int8")
     | {"log_dt": "float32"},
 }
+# Axes that share a scale of W, (..., H, N, 2): the modes of a feature, the features, or neither.
+SCALES = ((-2, -1), (-3, -1), (-1,))
+LOSS = 0.05  # of the layer's output: what one may cost where others cost less
 
 
 def quantize_model(
@@ -133,12 +136,35 @@ def _pack(weight, role, number_format):
 
 
 def _pack_outputs(weight, layer, gramian):
-    """W in int8, the errors of the modes cancelling; `layer` has its other weights rounded."""
+    """W in int8, the errors of the modes cancelling; `layer` has its other weights rounded.
+
+    The modes of a feature share a scale, except where that costs too much of the layer's output:
+    of a mode that hardly responds W may be thousands of times as large as the others.
+    """
     value = to_numpy(weight)  # (..., H, N, 2)
-    scales = int8_scales(value, (-2, -1))
     metric = output_metric(layer, layer.to_system(), gramian)  # (..., H, 2N, 2N)
-    size = metric.shape[-1]
-    columns = np.swapaxes(value / scales, -1, -2).reshape(-1, size)  # (B, 2N)
-    integers = round_in_metric(columns, metric.reshape(-1, size, size))
-    integers = integers.reshape(*value.shape[:-2], 2, size // 2)
-    return pack_int8(np.ascontiguousarray(np.swapaxes(integers, -1, -2)), scales)
+    metric = metric.reshape(-1, *metric.shape[-2:])  # (B, 2N, 2N)
+    columns = _columns(value)
+    size, found = _energy(columns, metric), []
+    for axes in SCALES:
+        scales = int8_scales(value, axes)
+        each = _columns(np.broadcast_to(scales, value.shape))
+        ratio = each / each[:, :1]
+        scaled = ratio[:, :, None] * metric * ratio[:, None, :]
+        integers = round_in_metric(columns / each, scaled)  # (B, 2N)
+        error = _energy(integers * each - columns, metric)
+        parts = integers.reshape(*value.shape[:-2], 2, value.shape[-2])
+        packed = pack_int8(np.ascontiguousarray(np.swapaxes(parts, -1, -2)), scales)
+        found.append((error, packed))
+        if error <= LOSS**2 * size:
+            return packed
+    return min(found, key=lambda pair: pair[0])[1]
+
+
+def _columns(value):
+    """(..., N, 2) -> (B, 2N), the real parts first."""
+    return np.swapaxes(value, -1, -2).reshape(-1, 2 * value.shape[-2])
+
+
+def _energy(columns, metric):
+    return float(np.einsum("bi,bij,bj->", columns, metric, columns))

@@ -9,6 +9,7 @@ from keras_dss.compression.rebuild import find_dss_layers
 from keras_dss.compression.rounding import output_metric, round_in_metric
 from keras_dss.models import DSSClassifier
 from tests.compression import models
+from tests.layers.oracles import numpy
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +99,23 @@ def test_errors_of_modes_cancel(model, calibrated):
         nearest = np.rint(old / scale) * scale
         errors += [energy(new - old, metric).sum(), energy(nearest - old, metric).sum()]
     assert errors[0] < 0.95 * errors[1]
+
+
+@pytest.mark.parametrize("eigenvalues", ["shared", "per_feature"])
+def test_a_mode_of_large_weights_costs_the_others_nothing(eigenvalues):
+    model = DSSClassifier(
+        3, features=6, num_blocks=1, state_size=4, eigenvalues=eigenvalues, dt_min=0.05
+    )
+    layer = next(iter(find_dss_layers(model).values()))
+    decay, weights = (numpy(w).copy() for w in (layer.lambda_re, layer.W))
+    decay[..., 1], weights[:, 1] = 12.0, 3e4  # exp(12) = 2e5
+    layer.lambda_re.assign(decay)
+    layer.W.assign(weights)
+    old, new = (
+        next(iter(find_dss_layers(m).values())).to_system().impulse_response(50)
+        for m in (model, quantize_model(model, {"W": "int8"}))
+    )
+    assert np.abs(new - old).max() < 0.02 * np.abs(old).max()
 
 
 def energy(change, metric):
