@@ -73,6 +73,18 @@ def work_off_queue():
         sys.exit(f"Error: {error}")
 
 
+def told(arguments):
+    """The flags that a card tells: folders and pauses are the user's own."""
+    arguments, kept = iter(arguments), []
+    for argument in arguments:
+        name, value, _ = argument.lstrip("-").partition("=")
+        if name not in ("work_dir", "data_dir", "max_minutes"):
+            kept.append(argument)
+        elif not value:
+            next(arguments, None)
+    return kept
+
+
 def train(settings, models):
     """Do the stages of one recipe."""
     folder = Path(FLAGS.work_dir or folder_of(FLAGS, smoke=FLAGS.smoke))
@@ -86,15 +98,12 @@ def train(settings, models):
     from recipes.training import TrainingDiverged
 
     keep_freed_memory()
-    # the card's command: folders and pauses are the user's own
-    own = ("work_dir=", "data_dir=", "max_minutes=")
-    told = [a for a in sys.argv[1:] if not a.lstrip("-").startswith(own)]
     stages = Stages(
         settings,
         folder,
         FLAGS.data_dir,
         Clock(FLAGS.max_minutes),
-        shlex.join(["python", "-m", "recipes.run", *told]),
+        shlex.join(["python", "-m", "recipes.run", *told(sys.argv[1:])]),
         FLAGS.smoke,
         FLAGS.resident,
         FLAGS.replace_better,

@@ -19,6 +19,12 @@ def _check_positive(settings, *names):
             raise ValueError(f"Expected {name} of at least 1. Received: {value}")
 
 
+def _check_range(settings, names, expected, valid):
+    for name in names:
+        if not valid(getattr(settings, name)):
+            raise ValueError(f"Expected {name} {expected}. Received: {getattr(settings, name)}")
+
+
 @dataclass(frozen=True)
 class ModelSettings:
     """Arguments of the models of `keras_dss.models`, except the state size.
@@ -64,6 +70,14 @@ class TrainingSettings:
 
     def __post_init__(self):
         _check_positive(self, "epochs", "batch_size", "validate_every")
+        rates = ("learning_rate", "ssm_learning_rate_scale", "step_learning_rate_scale")
+        _check_range(self, rates, "of a positive number", lambda value: value > 0.0)
+        _check_range(self, ("weight_decay",), "of at least 0", lambda value: value >= 0.0)
+        _check_range(self, ("warmup",), "of 0 to 1", lambda value: 0.0 <= value <= 1.0)
+        _check_range(
+            self, ("label_smoothing",), "of 0 to below 1", lambda value: 0.0 <= value < 1.0
+        )
+        _check_range(self, ("clip_norm",), "above 0", lambda value: value is None or value > 0.0)
         if self.augmentation not in (None, *AUGMENTATIONS):
             raise ValueError(
                 f"Expected an augmentation of {', '.join(AUGMENTATIONS)}, or None. "
@@ -126,8 +140,7 @@ class Settings:
 
     def __post_init__(self):
         _check_positive(self, "state_size", "num_lengths")
-        if self.calibration < 0:
-            raise ValueError(f"Expected calibration of at least 0. Received: {self.calibration}")
+        _check_range(self, ("calibration", "seed"), "of at least 0", lambda value: value >= 0)
         if self.size not in ("edge", "base"):
             raise ValueError(f'Expected size "edge" or "base". Received: {self.size!r}')
         if self.start not in ("recipe", "published"):

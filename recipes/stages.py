@@ -241,7 +241,8 @@ class Stages:
         """Throw away what `stage` (or "all") made of the models, and all that follows from it.
 
         Raises:
-            ValueError: an unknown model.
+            ValueError, OSError: an unknown model, or data or settings that no training takes; then,
+                too, nothing is thrown away.
             FolderInUse: another process is at work on one of the models; then nothing is thrown
                 away.
         """
@@ -256,6 +257,8 @@ class Stages:
         with contextlib.ExitStack() as locks:
             for folder in begun:
                 locks.enter_context(locked(folder))
+            if begun:
+                self._check_beginning(stage)
             for folder in begun:
                 clear(folder, TRAINED if stage == "train" else None)
         if stage == "evaluate":
@@ -263,6 +266,12 @@ class Stages:
                 found = self._evaluations()
                 kept = {key: value for key, value in found.items() if key not in names}
                 write_json(self.work_dir / "evaluation.json", kept)
+
+    def _check_beginning(self, stage):
+        """Raise what a training would, of its data and settings, before anything is lost."""
+        sizes = self._sizes(self.settings.parent)
+        make_model(self.task, self.settings.model, **sizes)
+        self._batches(self.settings.train if stage == "train" else self.settings.pretrain)
 
     def _train(self, name, settings):
         with locked(self.work_dir / name):
@@ -351,8 +360,11 @@ class Stages:
             return self._load(name, "published.keras")
         if settings.reduced(name):
             return self._load(name, "initial.keras", "reduce")
-        sizes = {k: settings.architecture(name)[k] for k in ("state_size", "eigenvalues")}
-        return make_model(self.task, settings.model, **sizes)
+        return make_model(self.task, settings.model, **self._sizes(name))
+
+    def _sizes(self, name):
+        architecture = self.settings.architecture(name)
+        return {key: architecture[key] for key in ("state_size", "eigenvalues")}
 
     def _evaluations(self):
         path = self.work_dir / "evaluation.json"

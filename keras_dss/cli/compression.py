@@ -138,6 +138,11 @@ class Compression:
             )
             reduced = [layer for layer in self.report.layers if layer.reason is None]
             bar.result = f"{len(reduced)} of {len(self.report.layers)} layers"
+        if not reduced:
+            raise ValueError(
+                "Expected what reduces one layer at least. Received: "
+                f"{self.report.target}, with which all {len(self.report.layers)} stay as they are"
+            )
 
     def _watched(self, batches, bar):
         """The inputs for calibration, with the bar's progress."""

@@ -88,7 +88,7 @@ def _table(source, split, found):
         table.add_row("its card", *metric_cells(published))
         if published["total"] == found["total"]:
             table.add_row("difference", *_differences(found, published, names))
-    for name, value in card["baselines"].items():
+    for name, value in card["baselines"].items() if split == "test" else ():
         table.add_row(f"baseline: {name}", *baseline_cells(name, value, names))
     return table
 

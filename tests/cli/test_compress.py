@@ -203,6 +203,8 @@ def test_tolerance(run, tmp_path):
 
 def test_targets_that_the_model_cannot_keep(fails, tmp_path):
     output = f"--output={tmp_path}/a.keras"
+    line = fails(1, "compress", NAME, "--rank=6", output)
+    assert "Received: rank 6, with which all 2 stay as they are" in line
     line = fails(1, "compress", NAME, "--budget=3", output)
     assert "at least 8 states" in line and "Received: 3 states" in line
     line = fails(1, "compress", NAME, "--tolerance=1e-9", output)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recipes import options
+from recipes import options, run
 from recipes.files import FolderInUse, locked, read_checkpoint, read_json
 from recipes.queue import BUSY
 from recipes.settings import override
@@ -212,6 +212,23 @@ def test_other_settings_and_restart(tmp_path):
     assert other.run("pretrain")
     with pytest.raises(StageError, match="Expected an evaluation of lra_listops_n6"):
         other.run("publish", ["n6"])
+
+
+@pytest.mark.parametrize("change", ["model.dropout=2", "pretrain.curriculum=(5,)", "data"])
+def test_restart_spares_what_no_training_would_replace(tmp_path, change):
+    make_stages(tmp_path, clock=Clock(0.0)).run("pretrain")
+    path = tmp_path / PARENT / "checkpoint.npz"
+    other = make_stages(tmp_path, *([] if change == "data" else [change]))
+    if change == "data":
+        other.splits.data_dir = tmp_path / "none"
+    with pytest.raises((ValueError, OSError)):
+        other.restart("all")
+    assert path.exists()
+
+
+def test_cards_tell_no_folders():
+    words = "--recipe=smnist --work_dir /a --set seed=1 --data_dir=/b -max_minutes 3 --smoke"
+    assert " ".join(run.told(words.split())) == "--recipe=smnist --set seed=1 --smoke"
 
 
 def test_restart_spares_a_training_at_work(tmp_path):

@@ -68,6 +68,12 @@ def test_override_leaves_the_original_alone():
         ("train.curriculum=(2.5,)", "whole numbers from 2.*Received: \\(2.5,\\)"),
         ("train.curriculum=5", "curriculum of type tuple or None. Received: '5'"),
         ("calibration=-1", "calibration of at least 0. Received: -1"),
+        ("seed=-1", "seed of at least 0. Received: -1"),
+        ("pretrain.learning_rate=-1", "learning_rate of a positive number. Received: -1"),
+        ("train.weight_decay=-0.1", "weight_decay of at least 0. Received: -0.1"),
+        ("train.warmup=2", "warmup of 0 to 1. Received: 2"),
+        ("train.label_smoothing=1", "label_smoothing of 0 to below 1. Received: 1"),
+        ("train.clip_norm=0", "clip_norm above 0. Received: 0"),
     ],
 )
 def test_override_refuses(assignment, message):
