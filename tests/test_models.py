@@ -291,8 +291,8 @@ def test_another_backend_gives_the_same_logits(tmp_path):
 
 
 BAD = [
-    ({"num_blocks": 0}, "`num_blocks` must be a positive integer. Received: 0"),
-    ({"num_blocks": True}, "`num_blocks` must be a positive integer. Received: True"),
+    ({"num_blocks": 0}, "`num_blocks` must be a positive integer. Received: num_blocks=0"),
+    ({"num_blocks": True}, "`num_blocks` must be a positive integer. Received: num_blocks=True"),
     ({"state_size": [4]}, r"one int for each of 2 blocks. Received: state_size=\[4\]"),
     ({"state_size": 0}, "`state_size` must be a positive integer. Received: state_size=0"),
     ({"normalization": "group"}, "`normalization` must be one of"),

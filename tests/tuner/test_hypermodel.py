@@ -190,7 +190,7 @@ def test_another_tuner_of_keras_tuner(tmp_path):
     [
         ({"ranks": [0]}, "from 1 to its state size 4"),
         ({"ranks": []}, "`ranks` must be"),
-        ({"ranks": [8]}, "`ranks` must be"),
+        ({"ranks": [8]}, "`ranks` of at most 4"),
         ({"ranks": {"none": [2]}}, "must name DSS layers"),
         ({"ranks": {"ssm_0": [8]}}, "state size 4"),
         ({"ranks": {"ssm_0": [1]}, "per_layer": False}, "per_layer=True"),
