@@ -151,6 +151,7 @@ class FixedKernels:
     def __init__(self, model, length):
         import keras
 
+        from keras_dss.compression.outputs import give_kernel
         from keras_dss.compression.rebuild import find_dss_layers
 
         if keras.backend.backend() == "jax":
@@ -162,7 +163,7 @@ class FixedKernels:
         for path, layer in self.layers.items():
             taps = keras.Variable(layer.kernel(length), trainable=False)
             self.taps[path] = taps
-            layer.__dict__["kernel"] = lambda length, taps=taps: taps.value[..., :length]
+            give_kernel(layer, lambda length, taps=taps: taps.value[..., :length])
 
     def assign(self, path, layer):
         """Let the layer at a path compute what another one does."""

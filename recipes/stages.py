@@ -271,7 +271,10 @@ class Stages:
         """Raise what a training would, of its data and settings, before anything is lost."""
         sizes = self._sizes(self.settings.parent)
         make_model(self.task, self.settings.model, **sizes)
-        self._batches(self.settings.train if stage == "train" else self.settings.pretrain)
+        if stage != "train":
+            self._batches(self.settings.pretrain)
+        if stage in ("train", "all"):
+            self._batches(self.settings.train)
 
     def _train(self, name, settings):
         with locked(self.work_dir / name):

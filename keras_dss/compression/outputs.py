@@ -85,13 +85,17 @@ def computing(layer, system):
         taps[..., 0] += through - system.feedthrough
         return keras.ops.convert_to_tensor(taps, layer.ssm_dtype)
 
-    instead = {"kernel": kernel, "_few_modes": lambda inputs: False}  # products have no kernel
     try:
-        layer.__dict__.update(instead)
+        give_kernel(layer, kernel)
         yield
     finally:
-        for name in instead:
+        for name in ("kernel", "_few_modes"):
             layer.__dict__.pop(name, None)
+
+
+def give_kernel(layer, kernel):
+    """The layer convolves with `kernel(length)` in place of its own, by FFTs whatever it chose."""
+    layer.__dict__.update(kernel=kernel, _few_modes=lambda inputs: False)
 
 
 def _numbers(outputs):

@@ -7,10 +7,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dss.layers.parameters import DSSParameters
+from keras_dss.layers.parameters import SSM_WEIGHTS, DSSParameters
 
-SSM_ROLES = ("W", "lambda_log_neg_re", "lambda_re", "lambda_im", "log_dt", "D")
-ROLES = ("kernel", "embeddings", *SSM_ROLES, "other")
+ROLES = ("kernel", "embeddings", *SSM_WEIGHTS, "other")
 BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
 
@@ -142,7 +141,7 @@ def weight_owners(model):
 
 def _role(layer, weight):
     if isinstance(layer, DSSParameters):
-        return weight.name if weight.name in SSM_ROLES else "other"
+        return weight.name if weight.name in SSM_WEIGHTS else "other"
     if isinstance(layer, keras.layers.Dense) and weight.name == "kernel":
         return "kernel"
     if isinstance(layer, keras.layers.Embedding) and weight.name == "embeddings":

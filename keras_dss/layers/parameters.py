@@ -17,6 +17,7 @@ EIGENVALUES = ("shared", "per_feature")
 EIGENVALUE_WEIGHTS = ("lambda_log_neg_re", "lambda_re", "lambda_im")
 STEP_WEIGHTS = ("log_dt",)
 OUTPUT_WEIGHTS = ("W",)
+SSM_WEIGHTS = (*OUTPUT_WEIGHTS, *EIGENVALUE_WEIGHTS, *STEP_WEIGHTS, "D")
 
 
 class DSSParameters(keras.layers.Layer):

@@ -1,7 +1,6 @@
 """What all models share: an encoder of tokens or numbers, and a stack of DSS blocks."""
 
 import keras
-import numpy as np
 
 from keras_dss.layers import DSS, Downsample, DSSBlock, TrailingZeros
 from keras_dss.layers.block import make_normalization
@@ -153,17 +152,12 @@ def check_downsampling(downsampling, blocks):
     if downsampling is None:
         return None
     factors = list(downsampling) if isinstance(downsampling, (list, tuple)) else None
-    valid = factors is not None and len(factors) == len(blocks)
-    if not valid or any(not _is_count(factor) for factor in factors):
+    if factors is None or len(factors) != len(blocks):
         raise ValueError(
             f"`downsampling` must be None or one positive int for each of {len(blocks)} blocks. "
             f"Received: downsampling={downsampling!r}"
         )
-    return [int(factor) for factor in factors]
-
-
-def _is_count(x):
-    return isinstance(x, (int, np.integer)) and not isinstance(x, bool) and x > 0
+    return [_positive_integer(f"downsampling[{i}]", factor) for i, factor in enumerate(factors)]
 
 
 def embed(tokens, features, vocabulary_size, dtype):

@@ -278,14 +278,13 @@ def _ranks(layers, given, per_layer):
         return values
     if not isinstance(given, Mapping):
         values = _choices("ranks", given, numbers.Real)
-        fitting = {path: [v for v in values if v <= size] for path, size in sizes.items()}
-        fitting = {path: found for path, found in fitting.items() if found}
-        if not fitting:
+        if min(values) > max(sizes.values()):
             raise ValueError(
                 f"Expected `ranks` of at most {max(sizes.values())}, the largest state size. "
                 f"Received: ranks={given!r}"
             )
-        given = fitting
+        fitting = {path: [v for v in values if v <= size] for path, size in sizes.items()}
+        given = {path: values for path, values in fitting.items() if values}
     found = {}
     for name, values in given.items():
         for value in _choices("ranks", values, numbers.Real):

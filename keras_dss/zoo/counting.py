@@ -2,7 +2,7 @@
 
 import math
 
-SSM_WEIGHTS = ("lambda_log_neg_re", "lambda_re", "lambda_im", "log_dt", "W", "D")
+from keras_dss.layers.parameters import SSM_WEIGHTS
 
 
 def _ssm_weights(model):

@@ -214,7 +214,7 @@ def test_other_settings_and_restart(tmp_path):
         other.run("publish", ["n6"])
 
 
-@pytest.mark.parametrize("change", ["model.dropout=2", "pretrain.curriculum=(5,)", "data"])
+@pytest.mark.parametrize("change", ["model.dropout=2", "train.curriculum=(5,)", "data"])
 def test_restart_spares_what_no_training_would_replace(tmp_path, change):
     make_stages(tmp_path, clock=Clock(0.0)).run("pretrain")
     path = tmp_path / PARENT / "checkpoint.npz"
