@@ -164,8 +164,8 @@ def _torch():
             inputs, taps = context.saved_tensors
             size = context.size
             if torch.is_grad_enabled():
-                y = differentiable(inputs, taps, size)
-                return *differentiable_gradients(y, (inputs, taps), upstream), None
+                plain = functools.partial(differentiable, size=size)
+                return *differentiable_gradients(plain, (inputs, taps), upstream), None
             workspace = Workspace(inputs, size)
             du, dk = torch.empty_like(inputs), torch.empty_like(taps)
             features, sequences = parts(inputs, size)

@@ -79,17 +79,21 @@ def _torch():
         def backward(context, upstream):
             if not torch.is_grad_enabled():
                 return None, None, *context.gradient(upstream)
-            tensors = context.saved_tensors
-            value = context.plain(*tensors)
-            return None, None, *differentiable_gradients(value, tensors, upstream)
+            gradients = differentiable_gradients(context.plain, context.saved_tensors, upstream)
+            return None, None, *gradients
 
     return Function
 
 
-def differentiable_gradients(value, tensors, upstream):
-    """On torch: gradients to tensors that may be differentiated again, None for those without."""
+def differentiable_gradients(function, tensors, upstream):
+    """On torch: gradients to tensors that may be differentiated again, None for those without.
+
+    Of aliases of the tensors: one of them may depend on another one, and that is no part of them.
+    """
     import torch
 
-    wanted = [x for x in tensors if x.requires_grad]
+    aliases = [x.view_as(x) for x in tensors]
+    wanted = [x for x in aliases if x.requires_grad]
+    value = function(*aliases)
     found = iter(torch.autograd.grad(value, wanted, upstream, create_graph=True, allow_unused=True))
-    return [next(found) if x.requires_grad else None for x in tensors]
+    return [next(found) if x.requires_grad else None for x in aliases]
