@@ -19,6 +19,7 @@ from keras import ops
 
 from keras_dss import phases
 from keras_dss.chunks import chunk_products, matmul
+from keras_dss.devices import on_cpu
 from keras_dss.fft import circular_convolution
 from keras_dss.gradients import with_gradient
 
@@ -29,6 +30,11 @@ FINE = 8  # powers of which the next ones are products
 
 def complex_multiply(a, b):
     """(a_re + i a_im)(b_re + i b_im) of two pairs."""
+    if keras.backend.backend() == "torch":
+        import torch
+
+        re = torch.addcmul(a[0] * b[0], a[1], b[1], value=-1.0)
+        return re, torch.addcmul(a[0] * b[1], a[1], b[0])
     return a[0] * b[0] - a[1] * b[1], a[0] * b[1] + a[1] * b[0]
 
 
@@ -82,7 +88,7 @@ def powers(x, steps):
     return magnitude * cos, magnitude * sin
 
 
-def geometric_powers(x, step, count):
+def geometric_powers(x, step, count, factors=powers):
     """exp(x * step * k) for 0 <= k < count as a pair (..., count, N), for log poles x (..., 1, N).
 
     With k = 8 i + j only exp(8 i step x) and exp(j step x) need exponentials and angles; the rest
@@ -90,11 +96,12 @@ def geometric_powers(x, step, count):
 
     Args:
         x: log poles. step: int. count: an int or an integer scalar tensor.
+        factors: `powers`, or another way to compute them.
     """
     coarse = ops.arange((count + FINE - 1) // FINE, dtype="int32")[:, None]  # (count / 8, 1)
     fine = ops.arange(FINE, dtype="int32")[:, None]  # (8, 1)
-    coarse = tuple(part[..., :, None, :] for part in powers(x, FINE * step * coarse))
-    fine = tuple(part[..., None, :, :] for part in powers(x, step * fine))
+    coarse = tuple(part[..., :, None, :] for part in factors(x, FINE * step * coarse))
+    fine = tuple(part[..., None, :, :] for part in factors(x, step * fine))
     product = complex_multiply(coarse, fine)  # (..., count / 8, 8, N)
     rows = ops.shape(product[0])[-3] * FINE
     shape = tuple(product[0].shape[:-3]) + (rows, product[0].shape[-1])
@@ -104,10 +111,25 @@ def geometric_powers(x, step, count):
     return tuple(part[..., :count, :] for part in product)
 
 
+def _stored_powers(x, steps):
+    """`powers` of steps (count, 1) by a loop on JAX, into which XLA does not look.
+
+    On a processor it would compute exponentials and angles anew for each of their products.
+    """
+    if keras.backend.backend() != "jax" or not on_cpu(x[0]):
+        return powers(x, steps)
+    import jax
+    import jax.numpy as jnp
+
+    found = jax.lax.map(lambda step: powers(x, step), steps)  # (count, ..., 1, N)
+    return tuple(jnp.moveaxis(part[..., 0, :], 0, -2) for part in found)
+
+
 def _block_length(length):
+    """A power of two near 2 sqrt(length): the rows of a kernel cost more work than its columns."""
     if not isinstance(length, int):
         return 64
-    return max(8, 2 ** math.ceil(math.log2(math.sqrt(max(1, length)))))
+    return max(8, 2 ** round(math.log2(2.0 * math.sqrt(max(1, length)))))
 
 
 def kernel(log_poles, residues, length):
@@ -136,7 +158,8 @@ def kernel(log_poles, residues, length):
 
     def tables(x):
         x = tuple(part[..., None, :] for part in x)  # (..., 1, N)
-        return geometric_powers(x, block, num_blocks), geometric_powers(x, 1, block)
+        outer = geometric_powers(x, block, num_blocks, _stored_powers)
+        return outer, geometric_powers(x, 1, block, _stored_powers)
 
     def product(c, outer, inner):
         c = tuple(part[..., None, :] for part in c)  # (..., 1, N)
@@ -187,14 +210,16 @@ def _sum_to(x, like):
 
 
 def exponential_ratio(x):
-    """phi(x) = (exp(x) - 1) / x of log poles as a pair, 1 + x/2 + x^2/6 + x^3/24 near zero."""
+    """phi(x) = (exp(x) - 1) / x of log poles as a pair.
+
+    Near zero 1 + x/2 (1 + x/3 (1 + x/4)), in float64 with two more terms.
+    """
     small = x[0] * x[0] + x[1] * x[1] < 1e-4
-    square = complex_multiply(x, x)
-    cube = complex_multiply(square, x)
-    series = (
-        1.0 + x[0] / 2.0 + square[0] / 6.0 + cube[0] / 24.0,
-        x[1] / 2.0 + square[1] / 6.0 + cube[1] / 24.0,
-    )
+    last = 6 if keras.backend.standardize_dtype(x[0].dtype) == "float64" else 4
+    series = 1.0 + x[0] / last, x[1] / last
+    for k in range(last - 1, 1, -1):
+        re, im = complex_multiply(x, series)
+        series = 1.0 + re / k, im / k
     safe = ops.where(small, ops.ones_like(x[0]), x[0])
     exact = complex_divide(complex_expm1((safe, _phase(x, 1))), (safe, x[1]))
     return tuple(ops.where(small, s, e) for s, e in zip(series, exact, strict=True))

@@ -1,6 +1,7 @@
 """Convolutions, recurrences and chunks against each other and against plain loops."""
 
 import keras
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -9,7 +10,7 @@ from keras import ops
 
 from keras_dss import ops as dss_ops
 from keras_dss.fft import circular_convolution
-from tests.layers.autodiff import compiled, gradients
+from tests.layers.autodiff import compiled, double_precision, gradients
 from tests.layers.oracles import numpy, relative_error
 
 
@@ -231,6 +232,15 @@ def test_exponential_ratio(scale):
     re, im = (numpy(part) for part in dss_ops.exponential_ratio(pair(x)))
     expected = np.expm1(x) / x
     np.testing.assert_allclose(re + 1j * im, expected, rtol=0, atol=1e-6)
+
+
+def test_exponential_ratio_in_float64():
+    x = np.array([-1e-6, -3e-3, -9.9e-3, -1e-2, -0.1]) * np.exp(0.3j)
+    with double_precision():
+        parts = [ops.convert_to_tensor(part, "float64") for part in (x.real, x.imag)]
+        re, im = (ops.convert_to_numpy(part) for part in dss_ops.exponential_ratio(parts))
+    exact = [complex(mpmath.expm1(z) / z) for z in map(mpmath.mpc, x)]
+    np.testing.assert_allclose(re + 1j * im, exact, rtol=3e-14)
 
 
 @pytest.mark.parametrize("re", [-1e-8, -1e-3, -1.0, 0.5])

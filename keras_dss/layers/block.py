@@ -2,9 +2,11 @@
 
 import keras
 
+from keras_dss.devices import on_cpu
 from keras_dss.layers.composed import Composed, source_policy
 from keras_dss.layers.dss import DSS
 from keras_dss.layers.parameters import one_of
+from keras_dss.residual import add_mix
 
 NORMALIZATIONS = ("layer", "batch", None)
 
@@ -54,6 +56,8 @@ class DSSBlock(Composed):
         if not 0.0 <= dropout < 1.0:
             raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout!r}")
         self.ssm = ssm
+        if not self.trainable:
+            ssm.trainable = False
         self.normalization = one_of("normalization", normalization, NORMALIZATIONS)
         self.prenorm = prenorm
         self.glu = glu
@@ -77,12 +81,32 @@ class DSSBlock(Composed):
     def call(self, inputs, mask=None, training=False):
         x = self._normalize(inputs, mask, training) if self.prenorm else inputs
         x = self.ssm(x, mask=mask)
+        if self._in_parts(inputs, x, training):
+            x = add_mix(inputs, x, self.mix.kernel, self.mix.bias, self.glu)
+            return x if self.prenorm else self._normalize(x, mask, training)
         x = self.drop(keras.activations.gelu(x, approximate=False), training=training)
         x = self.mix(x)
         if self.glu:
             x = keras.activations.glu(x, axis=-1)
         x = inputs + x
         return x if self.prenorm else self._normalize(x, mask, training)
+
+    def _in_parts(self, inputs, x, training):
+        """Whether torch on a processor does what follows the DSS layer some rows after others.
+
+        So it does for float32 and float64 where no dropout, quantisation, adapter, hook or tracing
+        comes between.
+        """
+        if keras.backend.backend() != "torch" or not on_cpu(x) or (training and self.dropout):
+            return False
+        import torch
+
+        mix = self.mix
+        own = "call" in vars(mix) or mix._forward_hooks or mix._forward_pre_hooks
+        plain = mix.quantization_mode is None and not mix.lora_enabled and not own
+        dtypes = {*map(keras.backend.standardize_dtype, (inputs.dtype, x.dtype)), mix.compute_dtype}
+        same = dtypes == {mix.variable_dtype} and mix.variable_dtype in ("float32", "float64")
+        return plain and same and not torch.compiler.is_compiling()
 
     def _normalize(self, x, mask, training):
         return normalize(self.norm, x, mask, training)
@@ -101,9 +125,11 @@ class DSSBlock(Composed):
 
     @classmethod
     def from_config(cls, config):
-        config = dict(config)
-        config["ssm"] = keras.saving.deserialize_keras_object(config["ssm"])
-        return super().from_config(config)
+        ssm = keras.saving.deserialize_keras_object(config["ssm"])
+        trainable = ssm.trainable
+        block = super().from_config(config | {"ssm": ssm})
+        ssm.trainable = trainable  # in a frozen block too
+        return block
 
 
 def make_normalization(kind, dtype=None):

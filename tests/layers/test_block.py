@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 from scipy.special import erf, expit
 
+from keras_dss import residual
 from keras_dss.layers import DSS, DSSBlock
 from tests.layers import oracles
 from tests.layers.autodiff import evaluate
@@ -51,6 +52,30 @@ def test_mathematics(name):
     expected = x if block.prenorm else normalize(x)
     found = evaluate(block, lambda: block(u))
     np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="which computes blocks in parts")
+@pytest.mark.parametrize("name", OPTIONS)
+def test_parts(name, monkeypatch):
+    """Outputs and gradients of rows in parts, the last one shorter, are those of whole tensors."""
+    import torch
+
+    block = make_block(name)
+    block.mix.bias.assign(np.random.default_rng(1).normal(size=block.mix.bias.shape))
+    u = torch.tensor(make_inputs(), requires_grad=True)
+    tensors = [u, *(variable.value for variable in block.trainable_variables)]
+    monkeypatch.setattr(residual, "PIECE", 7 * block.mix.kernel.shape[1])
+
+    def found():
+        outputs = block(u)
+        return [outputs, *torch.autograd.grad(torch.sin(outputs).sum(), tensors)]
+
+    assert block._in_parts(u, u, False)
+    in_parts = found()
+    block.mix.register_forward_hook(lambda *_: None)
+    assert not block._in_parts(u, u, False)
+    for part, whole in zip(in_parts, found(), strict=True):
+        np.testing.assert_allclose(part.detach(), whole.detach(), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -156,3 +181,13 @@ BAD = [
 def test_bad_options(options, message):
     with pytest.raises(ValueError, match=message):
         DSSBlock(**{"ssm": DSS(4)} | options)
+
+
+def test_frozen():
+    """All of a block that is made frozen is; what thaws later stays so in its configuration."""
+    block = DSSBlock(DSS(4), trainable=False)
+    block.build((None, None, 3))
+    assert block.ssm.trainable_variables == [] and block.trainable_variables == []
+    block.ssm.trainable = True
+    again = DSSBlock.from_config(block.get_config())
+    assert again.ssm.trainable and not again.trainable

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+import keras_dss
 from tests.layers import oracles
 from tests.layers.autodiff import double_precision, gradients
 from tests.layers.variants import VARIANTS, make_layer
@@ -89,3 +90,22 @@ def test_gradients_of_gradients(convolution):
         values.append(penalty().item())
     expected = (values[0] - values[1]) / 2e-5
     np.testing.assert_allclose((found.numpy() * direction).sum(), expected, rtol=1e-6)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="which is told what to compute")
+@pytest.mark.parametrize("glu", [False, True])
+@pytest.mark.parametrize("convolution", ["fft", "matmul"])
+def test_gradients_to_be_differentiated_again(convolution, glu):
+    """They are the same, though residues depend on poles, and the inputs feed all parts."""
+    import torch
+
+    block = keras_dss.layers.DSSBlock(keras_dss.layers.DSS(3, convolution=convolution), glu=glu)
+    block.build((None, 9, 2))
+    x = torch.tensor(np.random.default_rng(0).normal(size=(1, 9, 2)), dtype=torch.float32)
+    tensors = [x.requires_grad_(), *(variable.value for variable in block.trainable_variables)]
+
+    def found(again):
+        return torch.autograd.grad(torch.sin(block(x)).sum(), tensors, create_graph=again)
+
+    for once, again in zip(found(False), found(True), strict=True):
+        np.testing.assert_allclose(again.detach(), once, rtol=1e-4, atol=1e-5)
