@@ -47,19 +47,40 @@ def make_loss(kind, label_smoothing=0.0, logits=True):
         raise ValueError(
             f"Language models are trained without. Received: label_smoothing={label_smoothing}"
         )
-    dense = keras.losses.CategoricalCrossentropy(
-        from_logits=logits, label_smoothing=label_smoothing
-    )
+    return SmoothedCrossentropy(from_logits=logits, label_smoothing=label_smoothing)
 
-    def smoothed(labels, outputs):
-        labels = keras.ops.reshape(labels, (-1,))
-        return dense(keras.ops.one_hot(labels, outputs.shape[-1]), outputs)
 
-    return smoothed
+@keras.saving.register_keras_serializable(package="keras_dss")
+class SmoothedCrossentropy(keras.losses.CategoricalCrossentropy):
+    """Cross-entropy of integer labels (B,) or (B, 1), of which a share is spread over all classes.
+
+    >>> from keras import ops
+    >>> loss = SmoothedCrossentropy(from_logits=True, label_smoothing=0.1)
+    >>> round(float(loss(ops.array([1]), ops.array([[0.0, 2.0]]))), 4)
+    0.2269
+    """
+
+    def call(self, y_true, y_pred):
+        labels = keras.ops.cast(keras.ops.reshape(y_true, (-1,)), "int32")
+        return super().call(keras.ops.one_hot(labels, y_pred.shape[-1]), y_pred)
+
+
+@keras.saving.register_keras_serializable(package="keras_dss")
+class TokenAccuracy(keras.metrics.SparseCategoricalAccuracy):
+    """Share of the next tokens (B, L) that are foretold; labels 0 stand for no token."""
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        there = keras.ops.cast(keras.ops.not_equal(y_true, 0), self.dtype)
+        if sample_weight is not None:
+            weight = keras.ops.cast(sample_weight, self.dtype)
+            there = there * keras.ops.reshape(weight, (*weight.shape, *[1] * (2 - weight.ndim)))
+        return super().update_state(y_true, y_pred, there)
 
 
 def make_metric(kind):
     """Returns the Keras metric `metric_name(kind)` of a batch."""
+    if kind == "language":
+        return TokenAccuracy(name="accuracy")
     if metric_name(kind) == "accuracy":
         return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     return keras.metrics.MeanAbsoluteError(name="mae")

@@ -14,6 +14,7 @@ from keras import ops
 
 from keras_dss import compress_model
 from keras_dss.layers import DSS, DSSBlock
+from keras_dss.layers.padding import TrailingZeros
 from keras_dss.models import (
     DSSClassifier,
     DSSLanguageModel,
@@ -344,3 +345,9 @@ def test_options_beside_blocks(kind):
 def test_wrong_rank_of_input():
     with pytest.raises(ValueError):
         make_model("floats")(ops.ones((2, 12)))
+
+
+def test_trailing_zeros_keep_what_a_mask_leaves_out():
+    layer, x = TrailingZeros(), ops.convert_to_tensor([[[1.0], [2.0], [0.0]]])
+    mask = ops.convert_to_tensor([[True, False, True]])
+    assert numpy(layer.compute_mask(x, mask)).tolist() == [[True, False, False]]

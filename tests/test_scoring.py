@@ -93,6 +93,35 @@ def test_label_smoothing():
             scoring.make_loss(kind, 0.1)
 
 
+def test_label_smoothing_of_weighted_examples(tmp_path):
+    """As of the one-hot labels, also after loading."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    x = np.random.default_rng(0).normal(size=(4, 2)).astype("float32")
+    labels, weights = np.array([[0], [1], [2], [1]]), np.array([1.0, 0.0, 0.0, 2.0])
+    model.compile("sgd", scoring.make_loss("classification", 0.1))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    dense = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
+    expected = float(dense(np.eye(3)[labels[:, 0]], model(x), sample_weight=weights))
+    for each in (model, loaded):
+        found = each.evaluate(x, labels, sample_weight=weights, verbose=0)
+        assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_accuracy_of_tokens_that_are_there():
+    """As `score` has it: 0 is no token."""
+    logits = np.random.default_rng(0).normal(size=(6, 5, 4)).astype("float32")
+    labels = np.random.default_rng(1).integers(0, 4, (6, 5))
+    metric = scoring.make_metric("language")
+    metric.update_state(labels, logits)
+    found = scoring.score(Fixed(), [(logits, labels)], "language")["accuracy"]
+    assert float(metric.result()) == pytest.approx(found, rel=1e-6)
+    metric.reset_state()
+    metric.update_state(labels, logits, sample_weight=np.array([1.0, 0, 0, 0, 0, 0]))
+    found = scoring.score(Fixed(), [(logits[:1], labels[:1])], "language")["accuracy"]
+    assert float(metric.result()) == pytest.approx(found, rel=1e-6)
+
+
 def test_baselines():
     train = (None, np.array([0, 1, 1, 2]))
     test = (None, np.array([1, 1, 0, 2]))

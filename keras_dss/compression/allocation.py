@@ -67,7 +67,7 @@ class Budget:
         """The largest number allowed, of a model that had `before`."""
         if isinstance(self.amount, numbers.Integral):
             return int(self.amount)
-        return int(float(self.amount) * before)
+        return int(float(self.amount) * before * (1.0 + 1e-12))  # 0.29 of 100 are 29
 
     def layer_cost(self, layer, rank, eigenvalues):
         """What a layer with `rank` modes costs."""

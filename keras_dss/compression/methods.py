@@ -80,7 +80,7 @@ class LayerReduction(ssm.BalancedTruncation):
         }
         config["eigenvalues"] = "shared"
         for name, value in values.items():
-            initializer = keras.initializers.serialize(ReducedRank(value))
+            initializer = keras.initializers.serialize(ReducedRank(value, layer.ssm_dtype))
             config[f"{name}_initializer"] = initializer
         return config
 

@@ -13,7 +13,8 @@ class DSSCell(DSSParameters):
 
     Has the weights of a causal `DSS` under the same names, so that weights move between the two by
     `set_weights`. The state is a pair of real tensors, real and imaginary parts (batch, H N), in
-    float32 whatever the dtype policy (float64 under a float64 policy).
+    float32 whatever the dtype policy (float64 under a float64 policy); a stateful RNN keeps it in
+    the variable dtype of its own policy.
 
     Args:
         state_size: N, the number of complex modes of each feature.

@@ -9,7 +9,7 @@ class TrailingZeros(keras.layers.Layer):
     """Passes sequences on unchanged, with a mask that leaves out the zeros at their ends.
 
     A step is padding if all channels of it and of every later step are exactly zero; zeros before
-    other values are data.
+    other values are data. Steps that a mask leaves out already stay so.
 
     Call arguments:
         inputs: (batch, length, channels).
@@ -31,7 +31,7 @@ class TrailingZeros(keras.layers.Layer):
     def compute_mask(self, inputs, mask=None):
         used = ops.cast(ops.any(ops.not_equal(inputs, 0), axis=-1), "int32")  # (B, L)
         later = ops.flip(ops.cumsum(ops.flip(used, axis=1), axis=1), axis=1)  # (B, L)
-        return later > 0
+        return later > 0 if mask is None else ops.logical_and(later > 0, mask)
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)

@@ -45,12 +45,12 @@ class ExchangedLayers(keras.Model):
     def get_build_config(self):
         return self.model.get_build_config()
 
-    def call(self, *args, **kwargs):
-        return self.model(*args, **kwargs)
+    def call(self, *args, training=None, **kwargs):
+        """Names `training`, which `fit` gives to no other models; Keras drops it where unknown."""
+        return self.model(*args, training=training, **kwargs)
 
     def get_config(self):
-        return {
-            "name": self.name,
+        return super().get_config() | {
             "model_config": self.model_config,
             "layer_configs": self.layer_configs,
         }

@@ -63,11 +63,15 @@ def hinf_bounds(system, rtol=1e-6):
     residues = 0.5 * np.concatenate([residues, residues.conj()], axis=-1)
     feedthrough = system.feedthrough.reshape(-1)
 
+    largest = np.maximum(np.abs(residues).max(axis=-1, initial=0.0), np.abs(feedthrough))
+    scale = np.maximum(largest, np.finfo(float).tiny)  # squares stay within float64
+    residues, feedthrough = residues / scale[:, None], feedthrough / scale
+
     def work(part):
         return _branch_and_bound(poles[part], residues[part], feedthrough[part], rtol)
 
     found = map_chunks(work, len(poles), SYSTEMS)
-    lower, upper = (np.concatenate(x) for x in zip(*found, strict=True))
+    lower, upper = (scale * np.concatenate(x) for x in zip(*found, strict=True))
     return lower.reshape(system.shape), upper.reshape(system.shape)
 
 

@@ -13,8 +13,9 @@ def h2_norm(system):
     In an orthonormal basis of functions f_k (see `basis`) the impulse response without `D` has
     coordinates `t_k = Re sum_n c_n f_k(a_n)`, so the norm is a sum of squares,
 
-        ||G||_2^2 = sum_k t_k^2 - K_0^2 + (K_0 + D)^2,     K_0 = Re sum_n c_n,
+        ||G||_2^2 = sum_k t_k^2,
 
+    with a feedthrough (Re sum_n c_n + D)^2 plus that of c_n a_n, the lags from one on,
     and that of an error system is accurate to rounding of the systems themselves; the textbook
     form `sum_ij c_i conj(c_j)/(1 - a_i conj(a_j))` would leave only half of the digits.
 
@@ -34,6 +35,11 @@ def h2_norm(system):
     check_stable(check_system(system), "The H2 norm")
     poles = system.poles.reshape(-1, system.num_modes)
     residues = system.residues.reshape(poles.shape)
+    through = system.feedthrough.reshape(-1)
+    direct = np.where(through == 0.0, 0.0, residues.real.sum(axis=-1) + through)
+    residues = np.where(through[:, None] == 0.0, residues, residues * poles)
+    scale = np.maximum(np.abs(residues).max(axis=-1, initial=0.0), np.finfo(float).tiny)
+    residues = residues / scale[:, None]
     square = np.zeros(len(poles))
 
     def work(part):
@@ -42,7 +48,4 @@ def h2_norm(system):
         square[part] = (t * t).sum(axis=-1)
 
     map_chunks(work, len(poles))
-    first = residues.real.sum(axis=-1)
-    through = system.feedthrough.reshape(-1)
-    square = np.where(through == 0.0, square, square + through * (2.0 * first + through))
-    return np.sqrt(np.maximum(square, 0.0)).reshape(system.shape)
+    return np.hypot(scale * np.sqrt(square), direct).reshape(system.shape)

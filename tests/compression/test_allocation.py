@@ -73,6 +73,7 @@ def test_a_budget_that_is_too_small():
 def test_limits():
     assert Budget(states=100).limit(4000) == 100
     assert Budget(states=0.25).limit(4002) == 1000
+    assert Budget(states=0.29).limit(100) == 29 and Budget(states=1 / 49).limit(49) == 1
     assert Budget(parameters=1.0).limit(4002) == 4002
     assert Budget.of(7) == Budget(states=7) and Budget.of(Budget(states=7)) == Budget(states=7)
 

@@ -12,6 +12,7 @@ from keras_dss.compression import METHODS
 from keras_dss.compression.calibration import MeasuredInputs, measure_gramians, measure_inputs
 from keras_dss.compression.methods import check_method, reduce_layer
 from keras_dss.layers import DSS
+from tests.layers.autodiff import double_precision
 
 
 def built(features=3, state_size=6, **options):
@@ -56,6 +57,16 @@ def test_the_rebuilt_layer_computes_the_reduced_system(method, bidirectional):
     np.testing.assert_allclose(kernel(small.to_system()), wanted, atol=2e-5 * np.abs(wanted).max())
     if bidirectional:
         assert np.all(reduction.system.feedthrough[1] == 0.0)
+
+
+@pytest.mark.parametrize("method", ["balanced", "shared"])
+def test_parameters_of_float64_layers_are_float64(method):
+    with double_precision():
+        layer = built(dtype="float64")
+        reduction = reduce_layer("ssm", layer, layer.to_system(), 3, method)
+        small = rebuilt(layer, reduction).to_system()
+    expected = kernel(reduction.system)
+    np.testing.assert_allclose(kernel(small), expected, rtol=0, atol=1e-10 * np.abs(expected).max())
 
 
 def test_shared_eigenvalues_keep_the_number_of_parameters_low():

@@ -420,3 +420,40 @@ def test_nothing_to_draw(tmp_path):
     with pytest.raises(ValueError, match="nothing to draw"):
         report.plot(tmp_path / "hankel.png")
     assert not list(tmp_path.iterdir())
+
+
+class Training(keras.layers.Layer):
+    """Remembers whether it was called for training."""
+
+    seen = False
+
+    def call(self, inputs, training=None):
+        self.seen = self.seen or training is True
+        return inputs
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class MakesTraining(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.ssm, self.observer, self.head = DSS(4), Training(), keras.layers.Dense(1)
+
+    def call(self, inputs, training=False):
+        return self.head(self.observer(self.ssm(inputs), training=training))
+
+    def get_config(self):
+        return {}
+
+
+def test_exchanged_layers_train():
+    """Layers that behave otherwise in training do so in `fit` of the reduced model."""
+    x = np.ones((2, 5, 3), "float32")
+    model = MakesTraining()
+    model(x)
+    small = compress_model(model, 2)
+    assert isinstance(small, ExchangedLayers)
+    small.compile("sgd", "mse", run_eagerly=keras.backend.backend() != "jax")
+    small.fit(x, np.zeros((2, 5, 1), "float32"), verbose=0)
+    assert small.model.observer.seen
+    small.trainable = False
+    assert not ExchangedLayers.from_config(small.get_config()).trainable

@@ -54,3 +54,17 @@ def test_norms_of_cancelling_systems():
 def test_bad_tolerances_are_refused(rtol):
     with pytest.raises(ValueError, match="Received: rtol="):
         DiagonalSystem([0.5], [1.0]).hinf_norm(rtol=rtol)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e200])
+def test_norms_of_any_scale(scale):
+    system = DiagonalSystem([0.5, 0.3], [scale, 1e-3 * scale], 0.25 * scale)
+    same = DiagonalSystem([0.5, 0.3], [1.0, 1e-3], 0.25)
+    for norm in (DiagonalSystem.h2_norm, DiagonalSystem.hinf_norm):
+        assert norm(system) == pytest.approx(scale * norm(same), rel=1e-12, abs=0.0)
+
+
+def test_h2_norm_where_the_feedthrough_cancels_the_first_lag():
+    """Lags 0, 1, 2, ... of 0, 1e-9, 1e-18, ..."""
+    norm = DiagonalSystem([1e-9], [1.0], -1.0).h2_norm()
+    assert norm == pytest.approx(1e-9, rel=1e-12, abs=0.0)
