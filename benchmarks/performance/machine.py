@@ -6,8 +6,7 @@ PARTS = (
     "optimizer",
     "kernel",
     "convolution",
-    "GELU",
-    "dense, GLU",
+    "GELU, dense, GLU",
     "normalization",
     "D, residual, loss, dispatch",
 )

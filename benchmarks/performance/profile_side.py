@@ -43,12 +43,12 @@ class Peeled(keras_dss.layers.DSSBlock):
 
     def build(self, input_shape):
         super().build(input_shape)
-        if "dense, GLU" in self.without:
+        if "GELU, dense, GLU" in self.without:
             self.mix = keras.layers.Identity()
 
     def call(self, inputs, mask=None, training=False):
         identity = mock.patch("keras.activations.gelu", lambda x, approximate=False: x)
-        with identity if "GELU" in self.without else contextlib.nullcontext():
+        with identity if "GELU, dense, GLU" in self.without else contextlib.nullcontext():
             return super().call(inputs, mask=mask, training=training)
 
 
@@ -62,7 +62,7 @@ def peeled(size, without):
     block = Peeled(
         layer(size.states),
         without,
-        glu="dense, GLU" not in without,
+        glu="GELU, dense, GLU" not in without,
         normalization=None if "normalization" in without else "layer",
     )
     inputs = keras.Input((size.length, size.features))

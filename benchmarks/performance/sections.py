@@ -245,8 +245,8 @@ def profile(row):
 
 `DSSBlock` with layer normalization and GLU. Parts are taken away one after another, in the order of
 the columns: the optimizer is replaced by plain gradient descent, the kernel by free taps, the
-convolution, GELU, dense layer with GLU and normalization by nothing (D stays). Each part is the
-difference of two steps that take turns, so that the parts add up to the step; compilers fuse
+convolution, GELU with dense layer and GLU, and normalization by nothing (D stays). Each part is
+the difference of two steps that take turns, so that the parts add up to the step; compilers fuse
 neighbours, so that a small part can come out negative.
 
 {heading(row)}

@@ -102,11 +102,13 @@ class DSSBlock(Composed):
         import torch
 
         mix = self.mix
-        own = "call" in vars(mix) or mix._forward_hooks or mix._forward_pre_hooks
-        plain = mix.quantization_mode is None and not mix.lora_enabled and not own
+        if type(mix) is not keras.layers.Dense or mix.quantization_mode or mix.lora_enabled:
+            return False
+        if "call" in vars(mix) or mix._forward_hooks or mix._forward_pre_hooks:
+            return False
         dtypes = {*map(keras.backend.standardize_dtype, (inputs.dtype, x.dtype)), mix.compute_dtype}
         same = dtypes == {mix.variable_dtype} and mix.variable_dtype in ("float32", "float64")
-        return plain and same and not torch.compiler.is_compiling()
+        return same and not torch.compiler.is_compiling()
 
     def _normalize(self, x, mask, training):
         return normalize(self.norm, x, mask, training)
