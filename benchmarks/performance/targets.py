@@ -91,7 +91,8 @@ def reasons(rows):
         if shares:
             yield (
                 "Children: through FFTs the number of modes changes the kernel alone, which takes "
-                f"{100 * min(shares):.0f} to {100 * max(shares):.0f} % of the training steps below."
+                f"{100 * max(min(shares), 0.0):.0f} to {100 * max(shares):.0f} % of the training "
+                "steps below."
                 " Convolutions by products of matrices take O(L (64 + N)) time."
             )
     for entry in rows.get("lengths", {}).get("entries", ()):
