@@ -114,7 +114,8 @@ def geometric_powers(x, step, count, factors=powers):
 def _stored_powers(x, steps):
     """`powers` of steps (count, 1) by a loop on JAX, into which XLA does not look.
 
-    On a processor it would compute exponentials and angles anew for each of their products.
+    On a processor it would compute exponentials and angles anew for each of their products. Not for
+    what is differentiated through: the gradient of a loop costs more than it saves.
     """
     if keras.backend.backend() != "jax" or not on_cpu(x[0]):
         return powers(x, steps)
