@@ -52,7 +52,7 @@ def test_states_are_never_more(functional, budget):
 @given(st.floats(0.5, 1.0))
 @settings(deadline=None, max_examples=10)
 def test_parameters_are_never_more(functional, fraction):
-    limit = int(fraction * functional.count_params())
+    limit = Budget(parameters=fraction).limit(functional.count_params())
     for budget in (Budget(parameters=fraction), Budget(parameters=limit)):
         small, report = compress_model(functional, budget=budget, return_report=True)
         assert small.count_params() == report.parameters_after <= limit
