@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.documents import replace_between_markers, write_results
+from keras_dss.pictures import save_picture
 
 _STEPS = flags.DEFINE_integer("steps", 1200, "Batches of each run, a multiple of 12.")
 _EXAMPLES = flags.DEFINE_integer("examples", 20_000, "Training sequences.")
@@ -197,7 +198,7 @@ def draw(runs, path):
         axis.grid(alpha=0.3)
     axes[2].legend()
     axes[2].set_ylim(bottom=0)
-    figure.savefig(path, dpi=120)
+    save_picture(figure, path)
     plt.close(figure)
 
 

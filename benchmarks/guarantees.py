@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.documents import replace_between_markers, write_results
+from keras_dss.pictures import save_picture
 
 _MODELS = flags.DEFINE_list("models", None, "Names in the zoo; all that are published if unset.")
 _SHARES = flags.DEFINE_list("shares", ["2", "4", "8", "16"], "N is divided by each of these.")
@@ -75,9 +76,6 @@ def join(parts):
 
 def draw(path, by_share):
     """Writes the scatter plot: error against bound, and error against sigma_{r+1}."""
-    import os
-
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4.6), layout="constrained")
@@ -100,10 +98,7 @@ def draw(path, by_share):
     legend = axes[1].legend(loc="lower right", markerscale=3)
     for handle in legend.legend_handles:
         handle.set_alpha(1.0)
-    FigureCanvasAgg(figure)
-    temporary = f"{path}.{os.getpid()}.tmp"
-    figure.savefig(temporary, format="png", dpi=110)
-    os.replace(temporary, path)
+    save_picture(figure, path, dpi=110)
 
 
 COLUMNS = (

@@ -1,10 +1,11 @@
 """Tables and a picture of what `benchmarks.reduction_methods` measured."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
+
+from keras_dss.pictures import save_picture
 
 
 def read(path):
@@ -97,7 +98,6 @@ class Tables:
 
     def plot(self, path):
         """Writes the scores against the modes kept as PNG."""
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(8.4, 5.2), layout="constrained")
@@ -122,10 +122,7 @@ class Tables:
         axis.grid(alpha=0.3)
         figure.legend(loc="outside right center", fontsize="small")
         figure.suptitle(f"{self.content['model']}: dashed without, solid with measured inputs")
-        FigureCanvasAgg(figure)
-        temporary = f"{os.fspath(path)}.{os.getpid()}.tmp"
-        figure.savefig(temporary, format="png", dpi=120)
-        os.replace(temporary, path)
+        save_picture(figure, path)
 
 
 def _head(cells):

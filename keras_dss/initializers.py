@@ -2,6 +2,7 @@
 
 import base64
 import math
+import numbers
 
 import keras
 import numpy as np
@@ -71,10 +72,11 @@ class LogUniform(keras.initializers.RandomUniform):
     """
 
     def __init__(self, minimum=1e-3, maximum=1e-1, seed=None):
-        if not 0 < minimum <= maximum:
+        bounds = minimum, maximum
+        if not (all(isinstance(x, numbers.Real) for x in bounds) and 0 < minimum <= maximum):
             raise ValueError(
                 "A log-uniform step needs 0 < minimum <= maximum. "
-                f"Received: minimum={minimum}, maximum={maximum}"
+                f"Received: minimum={minimum!r}, maximum={maximum!r}"
             )
         super().__init__(math.log(minimum), math.log(maximum), seed=seed)
         self.minimum = minimum

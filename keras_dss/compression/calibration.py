@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import inspect
 import numbers
+import reprlib
 
 import keras
 import numpy as np
@@ -223,14 +224,18 @@ def _batches(calibration, batch_size):
         for batch in calibration:  # it makes lists of what its data set gives as tuples
             batch = tuple(batch) if isinstance(batch, list) else batch
             yield keras.tree.map_structure(np.asarray, _inputs(batch))
-    elif hasattr(calibration, "__iter__"):
+    elif hasattr(calibration, "__iter__") and not isinstance(calibration, (str, bytes)):
         for batch in calibration:
             yield _inputs(batch)
     else:
         raise ValueError(
             "`calibration` must be an array, a list or dict of arrays, or an iterable of batches. "
-            f"Received: {type(calibration).__name__}"
+            f"Received: {_brief(calibration)}"
         )
+
+
+def _brief(value):
+    return reprlib.repr(value) if isinstance(value, (str, bytes)) else type(value).__name__
 
 
 def _inputs(batch):

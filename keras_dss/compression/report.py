@@ -2,12 +2,12 @@
 
 import dataclasses
 import io
-import os
 
 import numpy as np
 
 from keras_dss.compression.layer_report import LayerReport
 from keras_dss.compression.outputs import OutputChange
+from keras_dss.pictures import save_picture
 
 __all__ = ["CompressionReport", "LayerReport"]
 WIDTH = 100  # of the printed table
@@ -123,12 +123,11 @@ class CompressionReport:
         return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
 
     def plot(self, path):
-        """Writes a picture of the Hankel singular values of every layer as PNG.
+        """Writes a picture of the Hankel singular values of every layer.
 
         A panel for each reduced layer: the median and the range over the features of the values
         relative to the largest, against their index; a line marks the order that was kept at most.
         """
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         layers = [layer for layer in self.layers if layer.hankel_singular_values is not None]
@@ -157,10 +156,7 @@ class CompressionReport:
         figure.supxlabel("index (dashed: real states kept, two a mode)")
         figure.supylabel("Hankel value / largest")
         figure.suptitle(self.model)
-        FigureCanvasAgg(figure)
-        temporary = f"{os.fspath(path)}.{os.getpid()}.tmp"
-        figure.savefig(temporary, format="png", dpi=120)
-        os.replace(temporary, path)
+        save_picture(figure, path)
 
 
 def _change(before, after):

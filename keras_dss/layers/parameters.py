@@ -1,6 +1,7 @@
 """The parameters that every diagonal state space layer holds, and the systems they stand for."""
 
 import math
+import numbers
 
 import keras
 import numpy as np
@@ -68,8 +69,8 @@ class DSSParameters(keras.layers.Layer):
             )
         self.kernel_length = kernel_length
         self.bidirectional = bool(bidirectional)
-        if not (rate > 0 and math.isfinite(rate)):
-            raise ValueError(f"`rate` must be positive and finite. Received: rate={rate}")
+        if not (isinstance(rate, numbers.Real) and rate > 0 and math.isfinite(rate)):
+            raise ValueError(f"`rate` must be a positive number. Received: rate={rate!r}")
         self.rate = rate
         self.dt_min = dt_min
         self.dt_max = dt_max

@@ -257,10 +257,13 @@ def _examples(calibration, given, calibrated):
             + ("no inputs" if calibration is None else "methods that use none")
         )
     most = count(calibration)
-    return _choices(
-        "calibration_examples", most if given is None else given, numbers.Integral,
-        lambda examples: 0 <= examples <= most,
-    )  # fmt: skip
+    found = _choices("calibration_examples", most if given is None else given, numbers.Integral)
+    if not all(0 <= examples <= most for examples in found):
+        raise ValueError(
+            f"Expected `calibration_examples` of 0 to {most}, as many as were given. "
+            f"Received: calibration_examples={given!r}"
+        )
+    return found
 
 
 def _ranks(layers, given, per_layer):

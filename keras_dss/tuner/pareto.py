@@ -1,6 +1,6 @@
 """Trials that no other beats, and their picture."""
 
-import os
+from keras_dss.pictures import save_picture
 
 SIZES = ("states", "bytes")
 
@@ -42,14 +42,13 @@ def pareto_front(trials, quality="quality", sizes=SIZES):
 
 
 def draw_front(path, trials, original, chosen=None, *, quality="quality", title="", label=None):
-    """Writes a picture of quality against states and against bytes as PNG.
+    """Writes a picture of quality against states and against bytes.
 
     Args:
         path: the file, replaced as a whole. trials: as for `pareto_front`.
         original: metrics of the model before, or None. chosen: the trial that is taken, or None.
         quality: the metric. title: of the picture. label: of the quality, its name if None.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter, StrMethodFormatter
 
@@ -78,7 +77,4 @@ def draw_front(path, trials, original, chosen=None, *, quality="quality", title=
     figure.axes[0].set_ylabel(label or quality)
     figure.axes[0].legend(loc="lower right")
     figure.suptitle(title)
-    FigureCanvasAgg(figure)
-    temporary = f"{os.fspath(path)}.{os.getpid()}.tmp"
-    figure.savefig(temporary, format="png", dpi=120)
-    os.replace(temporary, path)
+    save_picture(figure, path)

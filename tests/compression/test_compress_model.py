@@ -243,6 +243,11 @@ def test_report_as_dictionary_and_picture(tmp_path):
     report.plot(tmp_path / "hankel.png")
     assert (tmp_path / "hankel.png").read_bytes()[:4] == b"\x89PNG"
     assert [path.name for path in tmp_path.iterdir()] == ["hankel.png"]
+    report.plot(tmp_path / "hankel.SVG")
+    assert b"<svg" in (tmp_path / "hankel.SVG").read_bytes()
+    with pytest.raises(ValueError, match="picture of .*png, .* Received: .*hankel.txt"):
+        report.plot(tmp_path / "hankel.txt")
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.parametrize("rank", [0, -1, 9, 1.5, 0.0, True, "4", float("nan")])

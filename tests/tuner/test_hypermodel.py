@@ -201,7 +201,10 @@ def test_another_tuner_of_keras_tuner(tmp_path):
         ({"kind": "game"}, "'game'"),
         ({"calibration_examples": 4}, "Received: no inputs"),
         ({"calibration": np.zeros((3, 8, 1)), "method": "modal"}, "methods that use none"),
-        ({"calibration": np.zeros((3, 8, 1)), "calibration_examples": 4}, "4"),
+        (
+            {"calibration": np.zeros((3, 8, 1)), "calibration_examples": 4},
+            "of 0 to 3, as many as were given. Received: calibration_examples=4",
+        ),
     ],
 )
 def test_options_that_do_not_fit(options, words):
