@@ -6,13 +6,18 @@ Task:     Jackson et al., the Free Spoken Digit Dataset
 Command:  python -m recipes.run --recipe=fsdd --stage=all --data_dir=...
 Cost:     minutes on two CPU cores, per model: in the cards of zoo/fsdd_n*
 Score:    accuracy on 300 test recordings: in the same cards
+Why:      eight samples become one step before the first block, which makes a step of twice as many
+          features half as expensive. Recordings are played faster or slower, louder or softer, so
+          that 2,400 of them are not learned by heart.
 """
 
 import dataclasses
 
 from recipes.settings import Child, ModelSettings, Settings, TrainingSettings
 
-_pretrain = TrainingSettings(epochs=30, batch_size=20, learning_rate=4e-3, weight_decay=0.05)
+_pretrain = TrainingSettings(
+    epochs=60, batch_size=20, learning_rate=4e-3, weight_decay=0.05, augmentation="waveforms"
+)
 _train = dataclasses.replace(_pretrain, epochs=10)
 
 settings = Settings(
@@ -20,7 +25,12 @@ settings = Settings(
     state_size=64,
     children=(Child(16, "bt"), Child(8, "bt"), Child(16, "skew_hippo")),
     model=ModelSettings(
-        features=32, num_blocks=4, bidirectional=True, dropout=0.1, mask_zeros=True
+        features=64,
+        num_blocks=4,
+        bidirectional=True,
+        dropout=0.1,
+        downsampling=(8, 1, 1, 1),
+        mask_zeros=True,
     ),
     pretrain=_pretrain,
     train=_train,
