@@ -4,8 +4,8 @@ Paper:    Ezoe and Sato, arXiv 2402.15993: pretrain a model with a large state s
           layers by balanced truncation, train the small models.
 Task:     Tay et al., arXiv 2011.04006
 Command:  python -m recipes.run --recipe=lra_pathx --stage=all
-Cost:     minutes on two CPU cores, per model: in the cards of zoo/lra_pathx_n*
-Score:    accuracy on 20,000 test images: in the same cards
+Cost:     not measured yet
+Score:    none yet
 
 An epoch is 160,000 images of 16,384 steps: many hours on two cores.
 """

@@ -4,8 +4,8 @@ Paper:    Ezoe and Sato, arXiv 2402.15993: pretrain a model with a large state s
           layers by balanced truncation, train the small models.
 Task:     Tay et al., arXiv 2011.04006
 Command:  python -m recipes.run --recipe=lra_retrieval --stage=all --data_dir=...
-Cost:     minutes on two CPU cores, per model: in the cards of zoo/lra_retrieval_n*
-Score:    accuracy on the official test pairs: in the same cards
+Cost:     not measured yet
+Score:    none yet
 """
 
 import dataclasses

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from absl import app, flags, logging
 
+from recipes import options
 from recipes.clock import Clock
 from recipes.options import STAGES, define_line_flags, folder_of, resolve
 from recipes.queue import BUSY, QUEUE, QueueError, work_off
 
 FLAGS = flags.FLAGS
 define_line_flags(FLAGS)
+flags.adopt_module_key_flags(options)  # --help shows them too
 flags.DEFINE_float("max_minutes", None, "Stop at a checkpoint after these minutes.", lower_bound=0)
 flags.register_validator(
     "max_minutes", lambda minutes: minutes is None or math.isfinite(minutes),
@@ -33,17 +35,19 @@ flags.DEFINE_string("queue_file", None, f"The queue's file (default: {QUEUE}).")
 
 def main(arguments):
     if len(arguments) > 1:
-        raise app.UsageError(f"Expected flags only. Received: {' '.join(arguments[1:])}")
+        sys.exit(f"Error: Expected flags only. Received: {' '.join(arguments[1:])}")
     logging.set_verbosity(logging.WARNING)
     try:
         if FLAGS.queue or FLAGS.queue_file is not None:
             return work_off_queue()
         if FLAGS.recipe is None:
-            raise app.UsageError("Expected --recipe=..., or --queue. Received: neither")
+            sys.exit(
+                "Error: Expected --recipe=..., or --queue (--help says more). Received: neither"
+            )
         try:
             settings, models = resolve(FLAGS, FLAGS.smoke)
         except ValueError as error:
-            raise app.UsageError(str(error)) from None
+            sys.exit(f"Error: {error}")
         train(settings, models)
     except KeyboardInterrupt:
         print(f"Interrupted; {same_command()} goes on from the last checkpoint.", file=sys.stderr)
@@ -60,8 +64,8 @@ def work_off_queue():
     names = ("recipe", "stage", "model", "set", "replace_better", "restart")
     given = [f"--{name}" for name in names if FLAGS[name].present]
     if given:
-        raise app.UsageError(
-            f"Expected --queue without {', '.join(given)}: a line of the queue says what is "
+        sys.exit(
+            f"Error: Expected --queue without {', '.join(given)}: a line of the queue says what is "
             f"trained. Received: --queue and {', '.join(given)}"
         )
     path = Path(FLAGS.queue_file or QUEUE)

@@ -225,8 +225,9 @@ def override(settings, assignments):
         if key not in known:
             near = difflib.get_close_matches(key, known, n=3, cutoff=0.4)
             ends = [name for name in known if name.split(".")[-1] == key]
-            hint = ", ".join(dict.fromkeys(ends + near)) or ", ".join(known)
-            raise ValueError(f"Unknown setting; did you mean: {hint}? Received: {key!r}")
+            hint = ", ".join(dict.fromkeys(ends + near))
+            hint = f"did you mean {hint}?" if hint else f"there are {', '.join(known)}."
+            raise ValueError(f"Unknown setting; {hint} Received: {key!r}")
         settings = _replace(settings, key.split("."), text, key)
     return settings
 

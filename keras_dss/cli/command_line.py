@@ -42,7 +42,7 @@ def main(arguments=None):
         _run(arguments)
         return 0
     except KeyboardInterrupt:
-        return _fail("interrupted; no file was written", 130, debug)
+        return _fail("interrupted; no output was written", 130, debug)
     except UsageError as error:
         return _fail(str(error), 2, debug)
     except BrokenPipeError:  # `keras-dss list | head`

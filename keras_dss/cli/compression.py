@@ -63,7 +63,9 @@ class Compression:
             compared="budget" in target,
         )
         if "rank" in target:
-            resolve_ranks(layers, target["rank"])
+            ranks = resolve_ranks(layers, target["rank"])
+            if all(ranks[path] in (None, layer.state_size) for path, layer in layers.items()):
+                raise ValueError(_unchanged(f"rank {target['rank']}", len(layers)))
         elif "budget" in target:
             target = {"budget": Budget(**{values.budget_of: target["budget"]})}
             layer_costs(model, layers, target["budget"], method.eigenvalues)
@@ -139,10 +141,7 @@ class Compression:
             reduced = [layer for layer in self.report.layers if layer.reason is None]
             bar.result = f"{len(reduced)} of {len(self.report.layers)} layers"
         if not reduced:
-            raise ValueError(
-                "Expected what reduces one layer at least. Received: "
-                f"{self.report.target}, with which all {len(self.report.layers)} stay as they are"
-            )
+            raise ValueError(_unchanged(self.report.target, len(self.report.layers)))
 
     def _watched(self, batches, bar):
         """The inputs for calibration, with the bar's progress."""
@@ -300,6 +299,13 @@ class Compression:
 def steps_of(batch):
     """Steps of a batch of tokens (B, L) or (B, 2, L), or of numbers (B, L, C)."""
     return batch.shape[-1] if np.issubdtype(batch.dtype, np.integer) else batch.shape[1]
+
+
+def _unchanged(target, layers):
+    return (
+        f"Expected what reduces one layer at least. Received: {target}, with which all {layers} "
+        "stay as they are"
+    )
 
 
 def _copy(model, weights=None):

@@ -41,7 +41,8 @@ def define_data(values):
     )
     flags.DEFINE_string(
         "data_dir", None,
-        "Folder of the original data files; else $KERAS_DSS_DATA_DIR, else ListOps is generated.",
+        "Folder of the original data files; else $KERAS_DSS_DATA_DIR. What is not there is "
+        "generated or downloaded where it can be.",
         flag_values=values,
     )  # fmt: skip
 

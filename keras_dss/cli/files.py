@@ -25,8 +25,12 @@ def check_output(given, suffixes, overwrite):
             f"expected --output in an existing folder; make it first: mkdir -p {path.parent} "
             f"Received: --output={given}"
         )
-    if not os.access(path.parent, os.W_OK):
-        raise UsageError(f"expected --output in a writable folder. Received: --output={given}")
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise UsageError(
+            f"expected --output in a writable folder. Received: --output={given} ({error.strerror})"
+        ) from None
     paths = [path.with_name(path.stem + suffix) for suffix in suffixes]
     for each in paths:
         if each.is_dir():

@@ -5,6 +5,7 @@ from rich.table import Table
 
 from keras_dss.cli.console import console, print_table
 from keras_dss.cli.evaluate import baseline_cells, metric_cells, metric_names
+from keras_dss.cli.sources import find_card
 from keras_dss.zoo.facts import card_facts
 
 NAME = "info"
@@ -22,9 +23,7 @@ def define(values):
 
 
 def run(arguments, values):
-    from keras_dss import zoo
-
-    card = zoo.card(arguments[0])
+    card = find_card(arguments[0])
     if values.json:
         import json
 

@@ -48,7 +48,12 @@ def define(values):
     flags.DEFINE_list(
         "ranks", None, "Modes to choose from, such as 2,4,8. Default: the powers of 2.", **options
     )
-    flags.DEFINE_bool("per_layer", True, "A rank for each layer, or the same for all.", **options)
+    flags.DEFINE_bool(
+        "per_layer",
+        True,
+        "A rank for each layer (the default), or one for all.",
+        **options,
+    )
     flags.DEFINE_enum(
         "method", "balanced", METHODS,
         "How layers are reduced; keras_dss.compression.METHODS says what each does.", **options,

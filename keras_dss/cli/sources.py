@@ -6,6 +6,7 @@ import importlib
 import inspect
 import os
 import pkgutil
+import zipfile
 from pathlib import Path
 
 from keras_dss.cli.errors import UsageError, near
@@ -26,6 +27,11 @@ class Source:
 
         if self.card is not None:
             return zoo.load(self.name)
+        if not zipfile.is_zipfile(self.path):
+            raise ValueError(
+                f"expected a Keras model in {self.path}, which is a zip archive. Received: other "
+                f"contents, of {self.path.stat().st_size:,} bytes"
+            )
         try:
             return keras.saving.load_model(self.path, compile=False)
         except Exception as error:  # Keras raises whatever it likes
@@ -34,18 +40,29 @@ class Source:
             ) from error
 
 
+def find_card(name):
+    """Returns the card of a published model.
+
+    Raises:
+        UsageError: for an unknown name, with the nearest ones.
+    """
+    from keras_dss import zoo
+
+    try:
+        return zoo.card(name)
+    except zoo.UnknownModelError as error:
+        raise UsageError(f"{error} `keras-dss list` prints them all") from None
+
+
 def find_source(given):
     """Returns the `Source` of NAME_OR_FILE.
 
     Raises:
-        UsageError: for a file that is not there.
-        UnknownModelError: for an unknown name, with the nearest ones.
+        UsageError: for a file that is not there, and an unknown name, with the nearest ones.
     """
     path = Path(given).expanduser()
     if path.suffix != ".keras" and os.sep not in given:
-        from keras_dss import zoo
-
-        return Source(given, card=zoo.card(given))
+        return Source(given, card=find_card(given))
     if not path.is_file() or path.suffix != ".keras":
         raise UsageError(
             f"expected the name of a published model or an existing file ending in .keras. "

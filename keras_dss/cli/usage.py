@@ -19,6 +19,7 @@ def overview(commands):
     for command in commands:
         grid.add_row(" ".join([command.NAME, *command.ARGUMENTS]), command.SUMMARY)
     grid.add_row("help COMMAND", "The flags of a command, with examples; the same as --help.")
+    grid.add_row("--version", "The version of keras_dss.")
     out.print(Padding(grid, (0, 0, 0, 2)))
     out.print("\nPublished models lie in the package, or in the folder $KERAS_DSS_ZOO_DIR.")
     out.print("The backend is chosen by $KERAS_BACKEND: tensorflow, jax or torch.")
@@ -76,7 +77,7 @@ def _grid():
 
 def _spelling(flag, spellings):
     if flag.boolean:
-        return f"--{flag.name}"
+        return f"--[no]{flag.name}" if flag.default else f"--{flag.name}"
     return f"--{flag.name}={spellings.get(flag.name) or _kind(flag)}"
 
 

@@ -104,17 +104,16 @@ def locate(name, root=None):
     """Returns the folder of the published model `name`.
 
     Raises:
-        UnknownModelError: naming the nearest names and all there are.
+        UnknownModelError: naming the nearest names, or all there are.
     """
     known = names(root)
     folder = find_root(root)
     if name in known:
         return folder / name if (folder / name).is_dir() else _previous(folder, name)
     near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
-    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"There are {known}."
     raise UnknownModelError(
-        f"Expected the name of a published model.{hint} Published in {folder}: {known}. "
-        f"Received: {name!r}."
+        f"Expected the name of a model published in {folder}. {hint} Received: {name!r}."
     )
 
 

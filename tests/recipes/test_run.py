@@ -262,7 +262,7 @@ def test_data_that_is_missing(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--set=pretrain.epoch=3"], "did you mean: pretrain.epochs"),
+        (["--set=pretrain.epoch=3"], "did you mean pretrain.epochs"),
         (["--stage=tests"], "should be one of"),
         (["--max_minutes=-1"], "non-negative"),
         (["--max_minutes=nan"], "Expected a finite number"),
@@ -276,6 +276,14 @@ def test_a_bad_command_line(tmp_path, flags, message):
     )
     assert process.returncode != 0 and message in process.stdout + process.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_help_names_every_flag():
+    process = subprocess.run(
+        [sys.executable, "-m", "recipes.run", "--help"], cwd=ROOT, text=True, capture_output=True
+    )
+    names = "recipe stage model set data_dir resident queue work_dir max_minutes restart smoke"
+    assert all(f"-{name}:" in process.stdout.replace("[no]", "") for name in names.split())
 
 
 def test_a_damaged_checkpoint(tmp_path):
