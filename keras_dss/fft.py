@@ -61,7 +61,7 @@ def _tensorflow_rows(rows, taps, size):
     """The convolution of (B, H, L)."""
     import tensorflow as tf
 
-    size = tf.convert_to_tensor([size], "int32")
+    size = tf.maximum(tf.convert_to_tensor([size], "int32"), 2)  # of sequences without a step
     length, lags = tf.shape(rows)[2], tf.shape(taps)[-1]
 
     def convolve(rows, taps):

@@ -46,7 +46,7 @@ class Compression:
         self.source, self.data, self.stages = source, data, stages
         self.values, self.arguments = values, arguments
         self.models, self.test = {"original": model}, {}
-        self.report = self.training = self.timing = None
+        self.report = self.training = self.timing = self.missing = None
         self.milliseconds = {}
         self.target = self._checked(model, target)
         if data:
@@ -107,7 +107,14 @@ class Compression:
         elif self.values.calibrate:
             wanted["train"] = self.values.calibration_examples
         with self.stages.stage("data", "Reading data") as bar:
-            splits = {name: self.data.load(name, count) for name, count in wanted.items()}
+            try:
+                splits = {name: self.data.load(name, count) for name, count in wanted.items()}
+            except FileNotFoundError as error:
+                if len(wanted) > 1:  # without a test, a model is reduced all the same
+                    raise
+                self.data, self.missing = None, str(error)
+                bar.result = "none: the accuracy is not measured"
+                return {}
             sizes = ", ".join(f"{len(x):,} {name}" for name, (x, _) in splits.items())
             bar.result = f"{sizes} ({self.data.origin})"
         self.sizes = {name: len(x) for name, (x, _) in splits.items()}
@@ -234,7 +241,9 @@ class Compression:
     def notes(self):
         """What the tables do not say, in sentences."""
         card, result = self.source.card, self.training
-        if not self.data:
+        if self.missing:
+            yield f"No accuracy was measured: {self.missing}"
+        elif not self.data:
             yield "No accuracy was measured: --task names the task of a file."
         elif card:
             yield f"The card of {self.source.name} says {say(card['metrics']['test'])}."

@@ -30,7 +30,13 @@ def define(values):
     flags.DEFINE_string("output", None, "The file or folder to write.", **options)
     flags.DEFINE_bool("streaming", False, "Of the model that takes one step at a time.", **options)
     flags.DEFINE_integer("batch_size", None, "Fix the batch size.", 1, **options)
-    flags.DEFINE_integer("length", None, "Fix the length of sequences.", 1, **options)
+    flags.DEFINE_integer(
+        "length",
+        None,
+        "Fix the length of sequences. Format torch: by default that of the task.",
+        1,
+        **options,
+    )
 
 
 def run(arguments, values):
@@ -55,8 +61,12 @@ def run(arguments, values):
             model = deploy.to_streaming(model)
         bar.result = source.name + (", one step at a time" if values.streaming else "")
     with stages.stage("write", "Writing and comparing") as bar:
+        length = values.length
+        free = not values.streaming and None in model.input_shape[1:]
+        if length is None and free and format == "torch" and source.card:
+            length = sources.Data(source.card["task"]).module.MAX_LENGTH
         difference = deploy.export_model(
-            model, path, format, batch_size=values.batch_size, length=values.length
+            model, path, format, batch_size=values.batch_size, length=length
         )
         bar.result = f"outputs differ by {difference:.1e} at most"
     kind = "file" if path.is_file() else "folder"

@@ -27,7 +27,7 @@ def encode(texts, max_length):
     array([[ 98,  99,   0],
            [256,   0,   0]], dtype=uint16)
     """
-    if isinstance(texts, str | bytes | bytearray):
+    if isinstance(texts, str | bytes | bytearray) or not hasattr(texts, "__len__"):
         raise TypeError(f"Expected a sequence of texts. Received: one {type(texts).__name__}")
     codes = np.zeros((len(texts), max_length), np.uint16)
     for row, text in zip(codes, texts, strict=True):

@@ -26,6 +26,7 @@ def encode(raw):
         uint8 (2000,) for one string, (n, 2000) for a sequence.
 
     Raises:
+        TypeError: for what is no string and no sequence.
         ValueError: if a symbol is unknown or an expression is longer than 2000 tokens.
 
     Example:
@@ -35,6 +36,8 @@ def encode(raw):
     """
     if isinstance(raw, str | bytes):
         return encode([raw])[0]
+    if not hasattr(raw, "__len__"):
+        raise TypeError(f"Expected an expression, or several. Received: one {type(raw).__name__}")
     x = np.zeros((len(raw), MAX_LENGTH), np.uint8)
     for i, text in enumerate(raw):
         try:

@@ -1,5 +1,7 @@
 """`to_streaming`: a model that takes one step of a sequence at a time."""
 
+import itertools
+
 import keras
 import numpy as np
 from keras import ops, tree
@@ -151,6 +153,7 @@ class _Conversion:
         self.states = []  # pairs of old and new
         self.flows = {}
         self.inside = 0  # nested models around what is converted
+        self.owners = {}  # of the names in the new model: what was converted there
 
     def mark(self, tensor, valid=None, commit=None):
         self.flows[id(tensor)] = tensor, valid, commit  # the tensor lives as long as its id
@@ -170,7 +173,7 @@ class _Conversion:
                     return self._no_step(operation, x.error)
             found = [x for x in given if self.over_time(x)]
             if not found:  # behind a readout
-                return operation(*arguments, **options)
+                return self._own(operation)(*arguments, **options)
             if any(isinstance(x, keras.KerasTensor) and not self.over_time(x) for x in given):
                 why = "joins each step with what was made of several"
                 return self._no_step(operation, self._error(operation, why))
@@ -208,7 +211,7 @@ class _Conversion:
         if not _treats_each_step(operation, x):
             why = "mixes steps in a way that has no recurrence here"
             return self._no_step(operation, self._error(operation, why))
-        outputs = operation(*arguments, **options)
+        outputs = self._own(operation)(*arguments, **options)
         if outputs.shape[1] != 1 or _holds_steps(operation, len(x.shape)):
             raise self._error(operation, "holds numbers for each step of a sequence")
         if isinstance(operation, keras.layers.Embedding) and operation.mask_zero:
@@ -216,6 +219,19 @@ class _Conversion:
         elif isinstance(operation, keras.layers.Masking):
             valid = ops.any(ops.not_equal(x, operation.mask_value), axis=-1)
         return self.mark(outputs, valid, commit)
+
+    def _own(self, operation):
+        """An operation of the copy, under a name that no other one has."""
+        if self.owners.get(operation.name) is not operation:
+            operation.name = self._free(operation.name, operation)
+        return operation
+
+    def _free(self, name, owner=None):
+        """A name that nothing in the new model has yet: the given one, or with a number."""
+        names = (name if n == 0 else f"{name}_{n}" for n in itertools.count())
+        found = next(x for x in names if x not in self.owners)
+        self.owners[found] = owner
+        return found
 
     def _state(self, name, shape, dtype):
         return keras.Input(shape, dtype=dtype, name=f"{name}_state")
@@ -226,17 +242,21 @@ class _Conversion:
         system = layer.to_system()
         largest = float(np.abs(system.poles).max())
         if largest > 1.0:
-            raise self._error(layer, f"has modes that grow, of modulus {largest:.6g}")
-        step = DSSStep(layer.num_modes, name=layer.name, dtype=layer.dtype_policy)
-        state = self._state(layer.name, (x.shape[-1], 2 * layer.num_modes), layer.ssm_dtype)
+            raise self._error(
+                layer,
+                f"has modes that grow, of modulus {largest:.6g} (`compress_model` with a tolerance "
+                "keeps a stable layer stable)",
+            )
+        step = DSSStep(layer.num_modes, name=self._free(layer.name), dtype=layer.dtype_policy)
+        state = self._state(step.name, (x.shape[-1], 2 * layer.num_modes), layer.ssm_dtype)
         outputs, new = step(x, state, valid=valid, commit=commit)
         step.set_system(system)
         self.states.append((state, new))
         return self.mark(outputs, valid, commit)
 
     def _block(self, block, x, valid, commit):
-        norm = self._renamed(block.norm, f"{block.name}_norm")
-        mix = self._renamed(block.mix, f"{block.name}_mix")
+        norm = self._renamed(block.norm, self._free(f"{block.name}_norm"))
+        mix = self._renamed(block.mix, self._free(f"{block.name}_mix"))
         inputs = x
         x = norm(x) if norm is not None and block.prenorm else x
         x = self._dss(block.ssm, x, valid, commit)
@@ -246,16 +266,16 @@ class _Conversion:
         return self.mark(x, valid, commit)
 
     def _downsample(self, layer, x, valid, commit):
-        step = DownsampleStep(layer.factor, name=layer.name, dtype=layer.dtype_policy)
-        state = self._state(layer.name, (x.shape[-1] + 2,), _wide(layer.compute_dtype))
+        step = DownsampleStep(layer.factor, name=self._free(layer.name), dtype=layer.dtype_policy)
+        state = self._state(step.name, (x.shape[-1] + 2,), _wide(layer.compute_dtype))
         outputs, new, seen, done = step(x, state, valid=valid, commit=commit)
         step.set_map(layer.mix)
         self.states.append((state, new))
         return self.mark(outputs, None if valid is None else seen, done)
 
     def _readout(self, layer, kind, x, valid, commit):
-        step = ReadoutStep(kind, name=layer.name, dtype=layer.dtype_policy)
-        state = self._state(layer.name, (x.shape[-1] + 1,), _wide(layer.compute_dtype))
+        step = ReadoutStep(kind, name=self._free(layer.name), dtype=layer.dtype_policy)
+        state = self._state(step.name, (x.shape[-1] + 1,), _wide(layer.compute_dtype))
         outputs, new = step(x, state, valid=valid, commit=commit)
         self.states.append((state, new))
         return outputs

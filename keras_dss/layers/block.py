@@ -1,5 +1,7 @@
 """Residual blocks around a DSS layer."""
 
+import numbers
+
 import keras
 
 from keras_dss.devices import on_cpu
@@ -53,14 +55,14 @@ class DSSBlock(Composed):
         super().__init__(**kwargs)
         if not isinstance(ssm, DSS):
             raise ValueError(f"`ssm` must be a keras_dss.layers.DSS. Received: ssm={ssm!r}")
-        if not 0.0 <= dropout < 1.0:
+        if not (isinstance(dropout, numbers.Real) and 0.0 <= dropout < 1.0):
             raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout!r}")
         self.ssm = ssm
         if not self.trainable:
             ssm.trainable = False
         self.normalization = one_of("normalization", normalization, NORMALIZATIONS)
-        self.prenorm = prenorm
-        self.glu = glu
+        self.prenorm = one_of("prenorm", prenorm, (True, False))
+        self.glu = one_of("glu", glu, (False, True))
         self.dropout = dropout
         self.supports_masking = True
 

@@ -26,6 +26,9 @@ class DSSCell(DSSParameters):
     Call arguments:
         inputs: (batch, H). states: list of two tensors (batch, H N).
 
+    Of a mask, `keras.layers.RNN` on JAX takes the first state for the last output: give it
+    `zero_output_for_mask=True`, on TensorFlow and torch a choice.
+
     Returns:
         `(outputs, states)`: (batch, H) and the new list.
 

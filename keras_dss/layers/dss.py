@@ -8,6 +8,7 @@ from keras_dss import ops as dss_ops
 from keras_dss.devices import on_cpu
 from keras_dss.initializers import ReducedRank
 from keras_dss.layers.parameters import DSSParameters, one_of, parameters_from_system
+from keras_dss.ssm import DiagonalSystem
 
 CONVOLUTIONS = ("auto", "fft", "matmul")
 # Most modes of all directions with which products of matrices are faster, by least length.
@@ -207,6 +208,8 @@ class DSS(DSSParameters):
         >>> np.allclose(same.impulse_response(10), system.impulse_response(10), atol=1e-5)
         True
         """
+        if not isinstance(system, DiagonalSystem):
+            raise ValueError(f"Expected a keras_dss.ssm.DiagonalSystem. Received: {system!r}")
         ndim = system.poles.ndim
         if ndim not in (2, 3) or (ndim == 3 and system.poles.shape[0] != 2):
             raise ValueError(

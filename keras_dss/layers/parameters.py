@@ -68,7 +68,7 @@ class DSSParameters(keras.layers.Layer):
                 f"Received: kernel_length={kernel_length!r} with {parameterization!r}"
             )
         self.kernel_length = kernel_length
-        self.bidirectional = bool(bidirectional)
+        self.bidirectional = bool(one_of("bidirectional", bidirectional, (False, True)))
         if not (isinstance(rate, numbers.Real) and rate > 0 and math.isfinite(rate)):
             raise ValueError(f"`rate` must be a positive number. Received: rate={rate!r}")
         self.rate = rate

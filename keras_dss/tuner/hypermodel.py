@@ -22,7 +22,8 @@ BOUNDARIES = 3  # lengths that batches are cut to: each is compiled anew for eac
 class RankHyperModel(keras_tuner.HyperModel):
     """Reduced models with the ranks of their DSS layers as hyperparameters.
 
-    Any tuner of keras-tuner takes it; `CompressionTuner` also resumes after a kill and frees the
+    Any tuner of keras-tuner takes it, with the objective `keras_dss.tuner.OBJECTIVE` or another
+    metric that `fit` returns; `CompressionTuner` also resumes after a kill and frees the
     memory of each trial. Layers are reduced once for each rank. The hyperparameters are
     `rank/<path>` for each layer, or `rank` for all; `method`, `calibration` (sequences that measure
     the Gramians, 0 for exact ones) and `epochs` where there is a choice.
@@ -185,7 +186,12 @@ class RankHyperModel(keras_tuner.HyperModel):
             if finite and scoring.rank(found) > scoring.rank(best):
                 best, weights, best_epoch = found, model.get_weights(), epoch + 1
         model.set_weights(weights)
-        return best | {"epochs": float(best_epoch)}
+        best |= {"epochs": float(best_epoch)}
+        for callback in callbacks or ():  # by which keras-tuner keeps the weights of a trial
+            if isinstance(getattr(callback, "objective", None), keras_tuner.Objective):
+                callback.set_model(model)
+                callback.on_epoch_end(best_epoch, best)
+        return best
 
     def measure(self, model, validation):
         """Score, quality, sizes and metrics of a model, as floats."""

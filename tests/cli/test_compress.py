@@ -11,11 +11,11 @@ import keras
 import numpy as np
 import pytest
 
-from keras_dss import compression, zoo
+from keras_dss import compression, models, zoo
 from keras_dss.cli import compress, scoring, training
 from keras_dss.cli.files import replacing
 from keras_dss.compression import compress_model
-from keras_dss.datasets import lra_listops
+from keras_dss.datasets import etth1, lra_listops
 from tests.cli.support import NAME, make_model
 
 TRAINING = ("--calibrate", "--calibration_examples=9", "--train_minutes=0.03", "--batch_size=8")
@@ -199,6 +199,20 @@ def test_tolerance(run, tmp_path):
     for layer in report["compression"]["layers"]:
         assert layer["hinf_error"] + layer["rounding"] <= 0.6 * layer["hinf_norm"]
     assert zoo.count_states(small) < zoo.count_states(model)
+
+
+def test_a_task_whose_data_is_missing(run, fails, tmp_path):
+    model = models.DSSRegressor(
+        etth1.NUM_OUTPUTS, features=4, num_blocks=1, state_size=4, channels=etth1.CHANNELS,
+        horizon=etth1.HORIZON,
+    )  # fmt: skip
+    model.save(tmp_path / "b.keras")
+    arguments = tmp_path / "b.keras", "--task=etth1", "--rank=2", f"--output={tmp_path}/a.keras"
+    assert "File ETTh1.csv" in fails(1, "compress", *arguments, "--calibrate")
+    code, out, err = run("compress", *arguments)
+    assert code == 0, err
+    assert "No accuracy was measured: File ETTh1.csv" in out
+    assert zoo.count_states(keras.models.load_model(tmp_path / "a.keras")) == 8
 
 
 def test_targets_that_the_model_cannot_keep(fails, tmp_path):

@@ -29,7 +29,7 @@ def test_lengths():
     assert byte_text.encode_one("").shape == (0,) and codes.dtype == byte_text.encode_one("").dtype
 
 
-@pytest.mark.parametrize("single", ["abc", b"abc"])
+@pytest.mark.parametrize("single", ["abc", b"abc", 3, None])
 def test_a_single_text_is_no_sequence(single):
     with pytest.raises(TypeError, match="Expected a sequence of texts. Received: one"):
         byte_text.encode(single, 4)

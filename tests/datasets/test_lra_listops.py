@@ -161,6 +161,8 @@ def test_encode_and_decode(generated):
     assert lra_listops.encode("[SM 0 9 ]").dtype == np.uint8
     assert lra_listops.encode([]).shape == (0, lra_listops.MAX_LENGTH)
     assert x.max() < lra_listops.VOCABULARY_SIZE
+    with pytest.raises(TypeError, match="Expected an expression, or several. Received: one int"):
+        lra_listops.encode(3)
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,21 @@ def test_models_of_ones_own():
     np.testing.assert_allclose(found, model.predict_on_batch(padded), rtol=1e-4, atol=1e-5)
 
 
+def test_names_and_layers_that_come_twice(tmp_path):
+    def part():
+        layers = [DSS(2, name="ssm"), keras.layers.Dense(3, name="mix"), DSSBlock(DSS(2))]
+        return keras.Sequential([keras.Input((None, 3)), *layers, DSSBlock(DSS(3, name="ssm"))])
+
+    twice = DSS(4, name="ssm")
+    inputs = keras.Input((None, 3))
+    model = keras.Model(inputs, Readout("last")(part()(twice(twice(part()(inputs))))))
+    check_prefixes(model, FLOATS)
+    stream = keras_dss.to_streaming(model)
+    stream.save(tmp_path / "stream.keras")
+    loaded = keras.saving.load_model(tmp_path / "stream.keras")
+    np.testing.assert_array_equal(streamed(loaded, FLOATS), streamed(stream, FLOATS))
+
+
 def test_compressed_models_stream(tmp_path):
     small = keras_dss.compress_model(MODELS["mean"](), rank=2)
     stream = keras_dss.to_streaming(small, name="small")

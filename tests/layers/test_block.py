@@ -174,6 +174,9 @@ BAD = [
     ({"normalization": "group"}, "`normalization` must be one of .* Received: .*'group'"),
     ({"dropout": 1.0}, r"`dropout` must be in \[0, 1\). Received: dropout=1.0"),
     ({"dropout": -0.1}, "`dropout` must be in .* Received: dropout=-0.1"),
+    ({"dropout": "a"}, "`dropout` must be in .* Received: dropout='a'"),
+    ({"prenorm": "a"}, "`prenorm` must be one of .* Received: prenorm='a'"),
+    ({"glu": None}, "`glu` must be one of .* Received: glu=None"),
 ]
 
 

@@ -135,6 +135,7 @@ def test_lengths_in_one_model():
     for length in (1, 7, 16):
         u = make_inputs(length)
         assert close(model.predict(u, verbose=0), oracles.outputs(layer, u), 1e-5)
+    assert model.predict(make_inputs(7)[:, :0], verbose=0).shape[1:] == (0, 3)
 
 
 @pytest.mark.parametrize("variant", ["exp_bidirectional", "softmax"])
@@ -315,6 +316,7 @@ BAD_OPTIONS = [
     ({"rate": float("inf")}, r"`rate` must be a positive number. Received: rate=inf"),
     ({"rate": "fast"}, r"`rate` must be a positive number. Received: rate='fast'"),
     ({"dt_min": "a"}, r"0 < minimum <= maximum. Received: minimum='a', maximum=0.1"),
+    ({"bidirectional": "no"}, r"`bidirectional` must be one of .* Received: bidirectional='no'"),
     ({"rate": float("nan")}, r"`rate` .* Received: rate=nan"),
     ({"dt_min": 0.0}, r"0 < minimum <= maximum. Received: minimum=0.0"),
     ({"dt_min": 1.0}, r"0 < minimum <= maximum. Received: minimum=1.0, maximum=0.1"),

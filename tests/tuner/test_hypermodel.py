@@ -173,16 +173,20 @@ def test_quality_of_a_regression_is_relative_to_the_original():
             assert found["quality"] == pytest.approx(-1.0)
 
 
-def test_another_tuner_of_keras_tuner(tmp_path):
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_another_tuner_of_keras_tuner(tmp_path, epochs):
     model, data = make_model(), make_data()
-    hypermodel = RankHyperModel(model, [1, 4], epochs=1, compile_model=eager)
+    hypermodel = RankHyperModel(model, [1, 4], epochs=epochs, compile_model=eager)
     tuner = keras_tuner.RandomSearch(
         hypermodel, OBJECTIVE, max_trials=2, seed=1, directory=tmp_path
     )
     tuner.search(*data, validation_data=data, verbose=0)
     trial = tuner.oracle.get_best_trials()[0]
     assert trial.score == trial.metrics.get_best_value("accuracy")
-    assert tuner.get_best_models()[0].count_params() == trial.metrics.get_best_value("parameters")
+    best = tuner.get_best_models()[0]
+    assert best.count_params() == trial.metrics.get_best_value("parameters")
+    validation = hypermodel.validation_batches(data)
+    assert hypermodel.measure(best, validation)["score"] == pytest.approx(trial.score)
 
 
 @pytest.mark.parametrize(
