@@ -190,7 +190,7 @@ def input_batches(model, calibration, batch_size, layers):
 
     Raises:
         ValueError: if there are none, for another number of arrays than the model has inputs, or
-            a bad `batch_size`.
+            others than it takes, or a bad `batch_size`.
     """
     check_batch_size(batch_size)
     inputs = getattr(model, "inputs", None)
@@ -199,6 +199,14 @@ def input_batches(model, calibration, batch_size, layers):
             f"Expected as many calibration arrays as model {model.name!r} has inputs, "
             f"{len(inputs)}, or an iterator of batches. Received: {len(calibration)} arrays"
         )
+    arrays = calibration if _is_arrays(calibration) else [calibration]
+    for array, expected in zip(arrays, inputs or (), strict=False):
+        if _is_array(array) and not _fits(array.shape[1:], expected.shape[1:]):
+            raise ValueError(
+                f"Expected calibration inputs of shape (sequences, "
+                f"{', '.join(map(str, expected.shape[1:]))}), None for any number. "
+                f"Received: {tuple(array.shape)}"
+            )
     seen = 0
     for batch in _batches(calibration, batch_size or at_once(calibration, layers)):
         seen += 1
@@ -232,6 +240,12 @@ def _batches(calibration, batch_size):
             "`calibration` must be an array, a list or dict of arrays, or an iterable of batches. "
             f"Received: {_brief(calibration)}"
         )
+
+
+def _fits(shape, expected):
+    """Whether a model takes a shape; one of another rank may be one that Keras expands."""
+    sizes = zip(shape, expected, strict=False)
+    return len(shape) != len(expected) or all(n is None or size == n for size, n in sizes)
 
 
 def _brief(value):
