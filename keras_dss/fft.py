@@ -61,7 +61,9 @@ def _tensorflow_rows(rows, taps, size):
     """The convolution of (B, H, L)."""
     import tensorflow as tf
 
-    size = tf.maximum(tf.convert_to_tensor([size], "int32"), 2)  # of sequences without a step
+    if not isinstance(size, int):
+        size = tf.maximum(size, 2)  # for sequences without a step
+    size = tf.convert_to_tensor([size], "int32")
     length, lags = tf.shape(rows)[2], tf.shape(taps)[-1]
 
     def convolve(rows, taps):

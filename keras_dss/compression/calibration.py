@@ -201,11 +201,10 @@ def input_batches(model, calibration, batch_size, layers):
         )
     arrays = calibration if _is_arrays(calibration) else [calibration]
     for array, expected in zip(arrays, inputs or (), strict=False):
-        if _is_array(array) and not _fits(array.shape[1:], expected.shape[1:]):
+        if _is_array(array) and not _fits(array.shape[2:], expected.shape[2:]):
             raise ValueError(
-                f"Expected calibration inputs of shape (sequences, "
-                f"{', '.join(map(str, expected.shape[1:]))}), None for any number. "
-                f"Received: {tuple(array.shape)}"
+                f"Expected calibration inputs of shape (sequences, steps, "
+                f"{', '.join(map(str, expected.shape[2:]))}). Received: {tuple(array.shape)}"
             )
     seen = 0
     for batch in _batches(calibration, batch_size or at_once(calibration, layers)):

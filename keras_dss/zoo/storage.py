@@ -113,7 +113,7 @@ def locate(name, root=None):
     near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"There are {known}."
     raise UnknownModelError(
-        f"Expected the name of a model published in {folder}. {hint} Received: {name!r}."
+        f"Expected the name of a published model, in {folder}. {hint} Received: {name!r}."
     )
 
 

@@ -239,7 +239,7 @@ BAD = [
     ({}, "at least one sequence. Received: none"),
     ([np.zeros((2, 7, 3), "float32")] * 2, "model '.*' has inputs, 1, .* Received: 2 arrays"),
     (np.full((2, 7, 3), np.nan, "float32"), "NaN or infinity at the input of layer 'a'"),
-    (np.zeros((2, 7, 4), "float32"), r"shape \(sequences, None, 3\), .* Received: \(2, 7, 4\)"),
+    (np.zeros((2, 7, 4), "float32"), r"shape \(sequences, steps, 3\). Received: \(2, 7, 4\)"),
     (3.0, "`calibration` must be an array, .* Received: float"),
     ("train", "`calibration` must be an array, .* Received: 'train'"),
     (np.zeros((2, 7, 3), "float32"), "at least one valid step"),
