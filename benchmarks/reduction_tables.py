@@ -97,7 +97,7 @@ class Tables:
         return "\n".join(lines)
 
     def plot(self, path):
-        """Writes the scores against the modes kept as PNG."""
+        """Writes a picture of the scores against the modes kept."""
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(8.4, 5.2), layout="constrained")
