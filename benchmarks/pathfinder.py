@@ -23,7 +23,7 @@ from keras_dss.datasets.pathfinder.settings import easier as settings_of_easier
 from keras_dss.datasets.paths import replacing
 
 TASKS = {32: lra_pathfinder, 128: lra_pathx}
-PARTS = ("sheets", "easier", "scenes", "shortcuts", "follower", "speed", "pixels")
+PARTS = ("sheets", "easier", "labels", "scenes", "shortcuts", "follower", "speed", "pixels")
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_enum("part", None, PARTS, "What to do; everything by default.")
 flags.DEFINE_multi_enum("size", ["32", "128"], ["32", "128"], "Sizes of the images.")
@@ -102,6 +102,25 @@ def easier(sizes):
         "It takes distractors, which have 4 dashes, for contours where those have 2. The recipe\n"
         "of Pathfinder begins with such images (`recipes/lra_pathfinder.py`).\n"
     )
+
+
+def labels(sizes):
+    """Pictures of images and of the labels of their pixels."""
+    text = (
+        "`load(dashes=True)` returns labels of the pixels too: whether a dash of the contour on\n"
+        "which the first marker lies passes there (white), another dash (gray), or none. The\n"
+        "recipe of Pathfinder learns them beside the task (`recipes/pixel_labels.py`). In each\n"
+        "picture the left half of the images is negative, the right half positive.\n\n"
+    )
+    for size in sizes:
+        half, scale = {32: (4, 4), 128: (2, 1.75)}[size]
+        x, y, z = TASKS[size].load("test", examples=32, dashes=True)
+        chosen = np.concatenate([np.flatnonzero(y == label)[:half] for label in (0, 1)])
+        sheet = np.stack([x.raw[chosen], np.array([0, 130, 255], np.uint8)[z[chosen]]])
+        file = f"pathfinder_{size}_dashes.png"
+        save_sheet(sheet.reshape(2, 2 * half, size, size), scale, file)
+        text += f"![images of {size} x {size} pixels, and labels of the pixels]({file})\n\n"
+    return "Labels of pixels", text
 
 
 def scenes(sizes):

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from keras_dss.devices import on_cpu
+from recipes.data import CLASSES, map_labels
 
 
 class Steps:
@@ -20,14 +21,16 @@ class Steps:
 
     Args:
         model, optimizer: both are built; their variables hold the state between calls.
-        loss: a Keras loss. metric: a Keras metric.
+        losses, weights: a Keras loss and 1, or dicts of them, as labels and outputs then are.
+        metric: a Keras metric, of the classes if there are several outputs.
         data: `Epochs` or a `Curriculum` of `recipes.data`, with `resident=True`.
     """
 
     most = 64
 
-    def __init__(self, model, optimizer, loss, metric, data):
-        self.model, self.optimizer, self.loss, self.metric = model, optimizer, loss, metric
+    def __init__(self, model, optimizer, losses, weights, metric, data):
+        self.model, self.optimizer, self.metric = model, optimizer, metric
+        self.losses, self.weights = losses, weights
         self.data, self.lengths = data, data.boundaries or [None]
         self.loop = jax.jit(self._loop, donate_argnums=0)
 
@@ -44,8 +47,7 @@ class Steps:
             rows[i], kinds[i] = examples, self.lengths.index(length)
         variables = self._variables()
         state = [[variable.value for variable in group] for group in variables]
-        values = data.x.values, data.y.values
-        state, loss, value = self.loop(state, values, rows, kinds, np.int32(len(batches)))
+        state, loss, value = self.loop(state, data.values, rows, kinds, np.int32(len(batches)))
         for group, found in zip(variables, state, strict=True):
             for variable, value_of in zip(group, found, strict=True):
                 variable.assign(value_of)
@@ -75,7 +77,12 @@ class Steps:
             outputs, fixed, penalties = self.model.stateless_call(
                 trainable, fixed, x, training=True, return_losses=True
             )
-            return sum(penalties, self.loss(labels, outputs)), (outputs, fixed)
+            terms = map_labels(
+                lambda loss, weight, *values: weight * loss(*values),
+                self.losses, self.weights, labels, outputs,
+            )  # fmt: skip
+            terms = terms.values() if isinstance(terms, dict) else [terms]
+            return sum([*terms, *penalties]), (outputs, fixed)
 
         def step(state, total, metric, values, examples):
             trainable, fixed, slots = state
@@ -84,6 +91,8 @@ class Steps:
                 trainable, fixed, x, labels
             )
             trainable, slots = self.optimizer.stateless_apply(slots, gradients, trainable)
+            if isinstance(labels, dict):
+                labels, outputs = labels[CLASSES], outputs[CLASSES]
             metric = self.metric.stateless_update_state(metric, labels, outputs)
             return [trainable, fixed, slots], total + loss, metric
 

@@ -9,9 +9,18 @@ import numpy as np
 from keras_dss import datasets
 from keras_dss.datasets import OnDevice
 from keras_dss.datasets.batches import Batches, choose_boundaries, sequence_lengths
+from keras_dss.datasets.pathfinder.membership import UNKNOWN
 from recipes.augmentation import augmented, check
 
 DIGEST_ROWS = 4096  # of an array at a time
+CLASSES, PIXELS = "logits", "pixels"  # two kinds of labels, by the outputs they are for
+
+
+def map_labels(function, *labels):
+    """Return `function` of each array of labels, which are one array or a dict of them."""
+    if not isinstance(labels[0], dict):
+        return function(*labels)
+    return {name: function(*(each[name] for each in labels)) for name in labels[0]}
 
 
 class Epochs:
@@ -20,7 +29,7 @@ class Epochs:
     The examples that do not fill a batch are left out of an epoch; they are others in each epoch.
 
     Args:
-        x, y: arrays of a split. batch_size, seed: ints.
+        x, y: arrays of a split; y may be a dict of them. batch_size, seed: ints.
         mask_zeros: whether real-valued sequences end in zeros that are no data.
         resident: whether the split is held in the memory of the backend's device.
         num_lengths: how many lengths batches are cut to, at most.
@@ -47,7 +56,7 @@ class Epochs:
         if augmentation:
             check(augmentation, x, resident)
         self.resident, self.augmentation = resident, augmentation
-        self.x, self.y = (OnDevice(x), OnDevice(y)) if resident else (x, y)
+        self.x, self.y = (OnDevice(x), map_labels(OnDevice, y)) if resident else (x, y)
         self.options = {"batch_size": batch_size, "seed": seed, "drop_remainder": True}
         self.boundaries, lengths = length_boundaries(x, mask_zeros, num_lengths)
         self.options |= lengths
@@ -62,10 +71,16 @@ class Epochs:
         """The `(x, labels)` of some examples in a compiled function, whose arguments `values` are.
 
         Args:
-            examples: integers (B,). length: what they are cut to. values: those of x and y.
+            examples: integers (B,). length: what they are cut to. values: `self.values`.
         """
-        x, y = self.x.standing_for(values[0]), self.y.standing_for(values[1])
+        x = self.x.standing_for(values[0])
+        y = map_labels(lambda array, value: array.standing_for(value), self.y, values[1])
         return self.cutting.gather(examples, length, x, y)
+
+    @property
+    def values(self):
+        """The values of x and y on the device, as arguments of a compiled function."""
+        return self.x.values, map_labels(lambda array: array.values, self.y)
 
     def epoch(self, number, start=0, stop=None):
         """Return the `(x, labels)` batches of an epoch from batch `start` on."""
@@ -98,7 +113,7 @@ class Curriculum:
     def __init__(self, grades, easier, own):
         self.grades, self.easier, self.own = grades, easier, own
         self.steps_per_epoch, self.resident = own.steps_per_epoch, own.resident
-        self.x, self.y, self.gather = own.x, own.y, own.gather
+        self.x, self.gather = own.x, own.gather
         self.boundaries, self.shapes = own.boundaries, own.shapes
 
     def of(self, number):
@@ -135,27 +150,38 @@ class Splits:
         x, y = self.loaded[split]
         return x[:examples], y[:examples]
 
-    def training(self, batch_size, seed, augmentation=None, curriculum=None):
+    def training(self, batch_size, seed, augmentation=None, curriculum=None, dashes=False):
         """Return the training split's `Epochs`, or a `Curriculum` that ends with them.
+
+        With `dashes` the labels are dicts, of the `CLASSES` and the `PIXELS`; the latter are
+        unknown in the epochs after the curriculum.
 
         Raises:
             ValueError: a curriculum of examples that the task does not have.
         """
         options = self.mask_zeros, self.resident, self.num_lengths, augmentation
         x, y = self.get("train")
+        if dashes:
+            y = {CLASSES: y, PIXELS: np.broadcast_to(np.uint8(UNKNOWN), x.shape[:2])}
         own = Epochs(x, y, batch_size, seed, *options)
         if not curriculum:
             return own
         known = getattr(self.task, "CONTOUR_LENGTHS", ())
-        if not set(curriculum) <= set(known):
+        if not known or not set(curriculum) <= {*known, None}:
             name = self.task.__name__.rpartition(".")[2]
-            expected = f"of contour lengths {known[0]} to {known[-1]}" if known else "of None"
+            expected = f"of contour lengths {known[0]} to {known[-1]}" if known else "None"
             raise ValueError(f"Expected a curriculum {expected} for {name}. Received: {curriculum}")
 
         @functools.cache
         def easier(length):
+            if length is None and not dashes:
+                return own
             given = {"examples": len(x), "contour_length": length}
-            return Epochs(*self.task.load("train", **given), batch_size, seed, *options)
+            if not dashes:
+                return Epochs(*self.task.load("train", **given), batch_size, seed, *options)
+            x_of_grade, y_of_grade, pixels = self.task.load("train", **given, dashes=True)
+            labels = {CLASSES: y_of_grade, PIXELS: pixels}
+            return Epochs(x_of_grade, labels, batch_size, seed, *options)
 
         return Curriculum(curriculum, easier, own)
 

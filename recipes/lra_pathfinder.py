@@ -18,21 +18,30 @@ import dataclasses
 from recipes.settings import Child, ModelSettings, Settings, TrainingSettings
 
 _pretrain = TrainingSettings(
-    epochs=10,
+    epochs=8,
     batch_size=50,
-    learning_rate=4e-3,
+    learning_rate=8e-3,
     weight_decay=0.05,
     warmup=0.02,
-    curriculum=(5, 5, 9, 9, 14, 14),
+    curriculum=(14, 14, None, None, None, None, None),
+    dashes=1.0,
 )
-_train = dataclasses.replace(_pretrain, epochs=1, learning_rate=1e-3, warmup=0.1, curriculum=None)
+_train = dataclasses.replace(
+    _pretrain, epochs=1, learning_rate=1e-3, warmup=0.1, curriculum=None, dashes=0.0
+)
 
 settings = Settings(
     task="lra_pathfinder",
     state_size=64,
     children=(Child(16, "bt"), Child(8, "bt"), Child(16, "skew_hippo")),
     model=ModelSettings(
-        features=64, num_blocks=6, bidirectional=True, downsampling=(4, 1, 1, 1, 1, 1)
+        features=64,
+        num_blocks=6,
+        bidirectional=True,
+        normalization="batch",
+        downsampling=(4, 1, 1, 1, 1, 1),
+        dt_min=4e-3,
+        dt_max=4e-1,
     ),
     pretrain=_pretrain,
     train=_train,

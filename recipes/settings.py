@@ -64,7 +64,9 @@ class TrainingSettings:
     step_learning_rate_scale: float = 0.25
     label_smoothing: float = 0.0
     augmentation: str | None = None  # of the inputs, a name in AUGMENTATIONS
-    curriculum: tuple | None = None  # contour lengths of easier images, for the first epochs
+    # contour lengths of easier images for the first epochs, or None for the task's own
+    curriculum: tuple | None = None
+    dashes: float = 0.0  # weight of the labels of pixels, which images of the curriculum have
     clip_norm: float | None = 1.0
     validate_every: int | None = None  # steps; None: at the end of every epoch
 
@@ -83,10 +85,19 @@ class TrainingSettings:
                 f"Expected an augmentation of {', '.join(AUGMENTATIONS)}, or None. "
                 f"Received: {self.augmentation!r}"
             )
-        if not all(isinstance(length, int) and length > 1 for length in self.curriculum or ()):
+        if not all(
+            length is None or (isinstance(length, int) and length > 1)
+            for length in self.curriculum or ()
+        ):
             raise ValueError(
-                "Expected a curriculum of whole numbers from 2, one for each of the first epochs. "
-                f"Received: {self.curriculum}"
+                "Expected a curriculum of whole numbers from 2 or None, one for each of the first "
+                f"epochs. Received: {self.curriculum}"
+            )
+        _check_range(self, ("dashes",), "of at least 0", lambda value: value >= 0.0)
+        if self.dashes and not self.curriculum:
+            raise ValueError(
+                "Expected a curriculum, whose images have labels of dashes. "
+                f"Received: dashes={self.dashes:g}"
             )
 
 

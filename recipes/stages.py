@@ -310,8 +310,10 @@ class Stages:
         return True
 
     def _batches(self, settings):
-        given = settings.batch_size, self.settings.seed, settings.augmentation, settings.curriculum
-        return self.splits.training(*given)
+        return self.splits.training(
+            settings.batch_size, self.settings.seed, settings.augmentation, settings.curriculum,
+            dashes=settings.dashes > 0.0,
+        )  # fmt: skip
 
     def _facts(self, name):
         """Return the facts of a finished training."""
@@ -390,10 +392,13 @@ class Stages:
     def _account(self, name, facts):
         """Return what a card says of the training, and of that before it."""
         chosen = f"the best of {len(facts['history'])} validations is kept"
-        lengths = facts["origin"]["training"].get("curriculum")
-        if lengths:
-            most = ", ".join(map(str, lengths))
-            chosen = f"first epochs on easier images, contours of at most {most} dashes; {chosen}"
+        training = facts["origin"]["training"]
+        if training.get("curriculum"):
+            most = ", ".join(str(length or "the task's own") for length in training["curriculum"])
+            told = f"first epochs on drawn images, most dashes of a contour: {most}"
+            if training.get("dashes"):
+                told += ", with the dashes of the first marker's contour as a further target"
+            chosen = f"{told}; {chosen}"
         found = {key: facts[key] for key in ("epochs", "minutes", "hardware")}
         if self.settings.start == "recipe":
             child, parent = self.settings.models[name], self.settings.parent

@@ -15,8 +15,9 @@ import numpy as np
 
 from keras_dss import scoring
 from keras_dss.optimizers import DSSAdamW
-from recipes import curves
+from recipes import curves, pixel_labels
 from recipes.clock import Clock
+from recipes.data import CLASSES, PIXELS
 from recipes.files import CheckpointError, read_checkpoint, write_checkpoint, write_csv
 from recipes.origin import describe_differences
 from recipes.progress import Progress
@@ -80,6 +81,7 @@ class Training:
     ):  # fmt: skip
         self.kind, self.metric = kind, scoring.metric_name(kind)
         self.model, self.data, self.validation, self.settings = model, data, validation, settings
+        self.trained = pixel_labels.with_head(model) if settings.dashes else model
         self.seed, self.folder, self.name = seed, Path(folder), name
         self.checkpoint_seconds = 60.0 * checkpoint_minutes
         self.pause = min(VALIDATION_PAUSE, self.checkpoint_seconds)
@@ -152,14 +154,22 @@ class Training:
         )
         loss = scoring.make_loss(self.kind, settings.label_smoothing)
         metric = scoring.make_metric(self.kind)
-        self.model.compile(optimizer=self.optimizer, loss=loss, metrics=[metric])
-        self.optimizer.build(self.model.trainable_variables)
+        if settings.dashes:
+            losses = {CLASSES: loss, PIXELS: pixel_labels.PixelLoss()}
+            weights = {CLASSES: 1.0, PIXELS: settings.dashes}
+            given = {"loss": losses, "loss_weights": weights, "metrics": {CLASSES: [metric]}}
+        else:
+            losses, weights, given = loss, 1.0, {"loss": loss, "metrics": [metric]}
+        self.trained.compile(optimizer=self.optimizer, **given)
+        self.optimizer.build(self.trained.trainable_variables)
         self.compiled = None
         if keras.backend.backend() == "jax" and getattr(self.data, "resident", False):
             from recipes import compiled
 
             if compiled.worthwhile(self.data):
-                self.compiled = compiled.Steps(self.model, self.optimizer, loss, metric, self.data)
+                self.compiled = compiled.Steps(
+                    self.trained, self.optimizer, losses, weights, metric, self.data
+                )
 
     def _trace(self):
         """Trace TensorFlow's graphs in an order of their own, then undo the steps.
@@ -169,7 +179,7 @@ class Training:
         """
         before = [keras.ops.convert_to_numpy(v) for v in self._variables()]
         for x, labels in self.data.shapes():
-            self.model.train_on_batch(x, labels)
+            self.trained.train_on_batch(x, labels)
         for variable, value in zip(self._variables(), before, strict=True):
             variable.assign(value)
 
@@ -180,7 +190,7 @@ class Training:
         batches = self.data.epoch(epoch, start)
         if not self.compiled:
             for x, labels in batches:
-                yield 1, len(labels), *self._step(x, labels)
+                yield 1, len(x), *self._step(x, labels)
             return
         plan = batches.plan
         while plan:
@@ -196,8 +206,9 @@ class Training:
 
             entropy = np.random.SeedSequence([self.seed, self.state.step])
             torch.manual_seed(entropy.generate_state(1)[0])
-        logs = self.model.train_on_batch(x, labels, return_dict=True)
-        return float(logs["loss"]), float(logs[self.metric])
+        logs = self.trained.train_on_batch(x, labels, return_dict=True)
+        metric = f"{CLASSES}_{self.metric}" if self.settings.dashes else self.metric
+        return float(logs["loss"]), float(logs[metric])
 
     def _count(self, steps, examples, loss, metric, progress):
         state = self.state
@@ -235,7 +246,7 @@ class Training:
 
     def _variables(self):
         """Return every variable that a step reads or writes: weights, seeds, optimizer."""
-        return [*self.model.variables, *self.optimizer.variables]
+        return [*self.trained.variables, *self.optimizer.variables]
 
     def _save(self):
         values = [keras.ops.convert_to_numpy(v) for v in self._variables()]

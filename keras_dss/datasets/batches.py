@@ -92,7 +92,8 @@ class Batches(keras.utils.PyDataset):
             Integers (tokens) are given out as int32, all else as float32. A memory map, a view and
             a `Standardised` are read batch by batch.
         y: labels (n, ...), given out as int32, or float32 if they are floats; None for inputs only.
-            Ints (n, L) for tokens (n, L), a label for each step, are truncated with `x`.
+            Ints (n, L) for tokens (n, L), a label for each step, are truncated with `x`. Or a dict
+            of labels, for models with several outputs.
         batch_size: examples in a batch.
         lengths: ints (n,). Defaults to `sequence_lengths(x)` for integers (n, L) and (n, 2, L).
             Without lengths, as for floats, nothing is truncated.
@@ -140,7 +141,8 @@ class Batches(keras.utils.PyDataset):
         drop_remainder=False,
     ):
         super().__init__()
-        for name, array in (("y", y), ("lengths", lengths)):
+        labels = {f"y[{key!r}]": y[key] for key in y} if isinstance(y, dict) else {"y": y}
+        for name, array in (*labels.items(), ("lengths", lengths)):
             if array is not None and len(array) != len(x):
                 raise ValueError(
                     f"`{name}` must have as many entries as `x`, {len(x)}. Received: {len(array)}"
@@ -162,6 +164,7 @@ class Batches(keras.utils.PyDataset):
             y is not None
             and integers
             and x.ndim == 2
+            and not isinstance(y, dict)
             and np.issubdtype(y.dtype, np.integer)
             and y.shape == x.shape
         )
@@ -265,8 +268,14 @@ class Batches(keras.utils.PyDataset):
         inputs = _cast(_take(x, chosen, length, self.time_axis), self.input_dtype)
         if y is None:
             return (inputs,)
-        labels = _take(y, chosen, length if self.truncates_labels else None)
-        return inputs, _cast(labels, "float32" if y.dtype.kind == "f" else "int32")
+
+        def labels_of(y):
+            labels = _take(y, chosen, length if self.truncates_labels else None)
+            return _cast(labels, "float32" if y.dtype.kind == "f" else "int32")
+
+        if isinstance(y, dict):
+            return inputs, {name: labels_of(array) for name, array in y.items()}
+        return inputs, labels_of(y)
 
     def on_epoch_begin(self):
         if self._announced not in (None, len(self)):

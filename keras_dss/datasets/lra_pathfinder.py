@@ -30,9 +30,9 @@ MEAN, STANDARD_DEVIATION = 23.7577, 51.3736
 
 def load(
     split, data_dir=None, *, examples=None, cache_dir=None, seed=0, workers=None, progress=True,
-    contour_length=None,
+    contour_length=None, dashes=False,
 ):  # fmt: skip
-    """Returns one split as arrays `(x, y)`.
+    """Returns one split as arrays `(x, y)`, or `(x, y, z)` with `dashes`.
 
     An official copy is read if `data_dir` holds one: the folders `imgs` and `metadata` in
     `pathfinder32/curv_contour_length_14`, in `curv_contour_length_14`, or directly. It is divided
@@ -54,10 +54,14 @@ def load(
         contour_length: int from 2 to 14, for easier images, always drawn, that a training may begin
             with: in turn, contours have 2 to so many dashes, with none to half as many distractors.
             None: the task's own images, with 14.
+        dashes: whether to return labels of the pixels too, of images that are then always drawn: an
+            easier question that a training may ask beside the task's own.
 
     Returns:
         x: `Standardised` view (n, 1024, 1) of uint8 pixels, row by row, see `encode`.
         y: uint8 (n,), 1 if both markers are on the same contour.
+        z: with `dashes` only, uint8 (n, 1024): 2 where a dash of the contour passes on which the
+            first marker lies, in the order of the pixels, 1 where another dash does, else 0.
 
     Raises:
         ValueError: for an unknown split or contour length, more examples than there are, or a
@@ -71,11 +75,11 @@ def load(
     >>> x.shape, x.dtype, y.shape
     ((4, 1024, 1), dtype('float32'), (4,))
     """
-    x, y = files.load(
+    x, *labels = files.load(
         "lra_pathfinder", SIZE, split, data_dir, examples, cache_dir, seed, workers, progress,
-        contour_length,
+        contour_length, dashes,
     )  # fmt: skip
-    return Standardised(x, MEAN, STANDARD_DEVIATION), y
+    return Standardised(x, MEAN, STANDARD_DEVIATION), *labels
 
 
 def provenance(data_dir=None, seed=0):

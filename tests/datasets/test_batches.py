@@ -142,6 +142,17 @@ def test_labels_of_each_step_are_truncated_with_the_tokens():
         np.testing.assert_array_equal(labels, other[:2])
 
 
+def test_labels_of_several_outputs():
+    x = np.arange(12, dtype="float32").reshape(6, 2, 1)
+    y = {"a": np.arange(6, dtype="uint8"), "b": np.arange(12.0).reshape(6, 2)}
+    for inputs, labels in Batches(x, y, 2, seed=3):
+        assert labels["a"].dtype == np.int32 and labels["b"].dtype == np.float32
+        np.testing.assert_array_equal(inputs[:, 0, 0], 2 * labels["a"])
+        np.testing.assert_array_equal(inputs[..., 0], labels["b"])
+    with pytest.raises(ValueError, match=r"`y\['b'\]` must have as many entries.*6. Received: 5"):
+        Batches(x, {"a": y["a"], "b": y["b"][:5]}, 2)
+
+
 def test_targets_of_several_steps_stay_whole():
     x, y = np.ones((6, 10, 3), "float32"), np.ones((6, 4, 3))
     for options in ({}, {"lengths": [5] * 6, "boundaries": [5]}):

@@ -11,6 +11,9 @@ import pytest
 from keras_dss import datasets
 from keras_dss.datasets import lra_pathfinder, lra_pathx
 from keras_dss.datasets.pathfinder import files
+from keras_dss.datasets.pathfinder.generator import draw_chunk
+from keras_dss.datasets.pathfinder.membership import CONTOUR, OTHER
+from keras_dss.datasets.pathfinder.settings import SETTINGS
 
 PACKAGE = Path(datasets.__file__).parent.parent
 
@@ -22,6 +25,9 @@ package.__path__ = [{str(PACKAGE)!r}]
 package = sys.modules["keras_dss.datasets"] = types.ModuleType("keras_dss.datasets")
 package.__path__ = [{str(PACKAGE / "datasets")!r}]
 from keras_dss.datasets.pathfinder import files
+from keras_dss.datasets.pathfinder.generator import draw_chunk
+from keras_dss.datasets.pathfinder.membership import CONTOUR, OTHER
+from keras_dss.datasets.pathfinder.settings import SETTINGS
 files.load("t", 128, "train", None, 20_000, sys.argv[1], workers=2)
 """
 
@@ -85,6 +91,47 @@ def test_easier_images_need_no_official_copy(tmp_path):
     np.testing.assert_array_equal(x.raw, expected.raw)
 
 
+@pytest.mark.parametrize("task", [lra_pathfinder, lra_pathx])
+def test_pixels_are_labelled_where_the_dashes_are(task, tmp_path):
+    settings = SETTINGS[task.SIZE]
+    scenes, labels = draw_chunk(settings, 0, 0, 0)
+    x, y, z = task.load("train", examples=settings.chunk, dashes=True)
+    expected, _ = task.load("train", examples=settings.chunk)
+    np.testing.assert_array_equal(x.raw, expected.raw)
+    np.testing.assert_array_equal(y, labels)
+    assert z.shape == x.shape[:2] and z.dtype == np.uint8 and set(np.unique(z)) == {0, 1, 2}
+    assert x.raw[z > 0].mean() > 5 * x.raw[z == 0].mean()
+    for image in range(8):
+        pixels = z[image].reshape(task.SIZE, task.SIZE)
+        first, second = sorted(scenes.markers[image, labels[image]].astype(int).tolist())
+        assert around(pixels, first) == {CONTOUR}
+        assert around(pixels, second) == {CONTOUR if labels[image] else OTHER}
+    # as many dashes of the contour in either class: they alone do not give the answer away
+    counts = (z == CONTOUR).sum(axis=1)
+    assert abs(counts[y == 1].mean() - counts[y == 0].mean()) < 0.05 * counts.mean()
+
+
+def around(pixels, middle):
+    """Labels of dashes near a marker, of which the nearest snake alone can be."""
+    row, column = middle
+    near = pixels[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
+    return set(near[near > 0].tolist())
+
+
+def test_labels_of_pixels_are_drawn_by_processes_too(tmp_path):
+    given = {"contour_length": 3, "dashes": True}
+    x, y, z = lra_pathfinder.load("train", examples=1001, workers=2, **given)
+    (folder,) = (tmp_path / "cache").iterdir()
+    assert folder.name == "lra_pathfinder-v1-seed0-contours3-dashes-train-1001"
+    assert sorted(path.name for path in folder.iterdir()) == ["dashes.npy", "x.npy", "y.npy"]
+    again = lra_pathfinder.load("train", examples=1001, **given)
+    small = lra_pathfinder.load("train", examples=7, cache_dir=tmp_path / "b", **given)
+    for found in (again, small):
+        for array, expected in zip(found, (x, y, z), strict=True):
+            array, expected = (getattr(each, "raw", each) for each in (array, expected))
+            np.testing.assert_array_equal(array, expected[: len(array)])
+
+
 @pytest.mark.parametrize("name", ["x.npy", "y.npy"])
 @pytest.mark.parametrize("kept", [0, 40, -1, None])
 def test_damaged_caches_are_drawn_anew(tmp_path, monkeypatch, name, kept):
@@ -101,9 +148,11 @@ def test_damaged_caches_are_drawn_anew(tmp_path, monkeypatch, name, kept):
     assert list((tmp_path / "cache").iterdir()) == [folder]
 
 
-def draw_ones(folder, size, seed, split, examples, workers, advance, contour_length):
+def draw_ones(folder, size, seed, split, examples, workers, advance, contour_length, dashes):
     np.save(folder / "x.npy", np.ones((examples, size**2), np.uint8))
     np.save(folder / "y.npy", np.ones(examples, np.uint8))
+    if dashes:
+        np.save(folder / "dashes.npy", np.ones((examples, size**2), np.uint8))
 
 
 def test_a_failing_process_is_reported(tmp_path, monkeypatch):

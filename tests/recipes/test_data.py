@@ -118,9 +118,29 @@ def test_a_curriculum_begins_with_easier_examples():
     assert asked == [None, None, 2, 3]
 
 
+def test_labels_of_pixels_are_those_of_the_curriculum():
+    asked = []
+
+    def load(split, data_dir=None, *, examples=None, contour_length=None, dashes=False):
+        asked.append((contour_length, dashes))
+        labels = [np.full((50, 4), contour_length or 1, np.uint8)] if dashes else []
+        return np.ones((50, 4, 1), "float32"), Y, *labels
+
+    task = types.SimpleNamespace(load=load, __name__="task", CONTOUR_LENGTHS=range(2, 4))
+    data = Splits(task).training(8, seed=1, curriculum=(2, None), dashes=True)
+    plain = Splits(task).training(8, seed=1)
+    for number, label in enumerate((2, 1, 255)):
+        found = [y for _, y in data.epoch(number)]
+        assert [y["logits"].tolist() for y in found] == labels(plain.epoch(number))
+        assert {int(value) for y in found for value in np.unique(y["pixels"])} == {label}
+    assert asked == [(None, False), (None, False), (2, True), (None, True)]
+    alone = Splits(task).training(8, seed=1, curriculum=(None,))
+    assert labels(alone.epoch(0)) == labels(plain.epoch(0))
+
+
 @pytest.mark.parametrize(
     "name, message",
-    [("lra_image", "of None for lra_image"), ("lra_pathfinder", "of contour lengths 2 to 14 for")],
+    [("lra_image", "None for lra_image"), ("lra_pathfinder", "of contour lengths 2 to 14 for")],
 )
 def test_a_curriculum_of_what_a_task_lacks_is_refused_at_once(name, message):
     splits = Splits(importlib.import_module(f"keras_dss.datasets.{name}"), smoke=True)

@@ -1,8 +1,8 @@
 """Pathfinder images on disk: drawn by several processes, or converted from an official copy.
 
-A split is a folder with the files x.npy, uint8 (n, size^2), and y.npy, uint8 (n,). It is written
-under a temporary name and renamed when it is whole, and read as a memory map; a damaged one is
-replaced.
+A split is a folder with the files x.npy, uint8 (n, size^2), and y.npy, uint8 (n,); with labels of
+pixels also dashes.npy, uint8 (n, size^2). It is written under a temporary name and renamed when it
+is whole, and read as a memory map; a damaged one is replaced.
 """
 
 import contextlib
@@ -30,11 +30,12 @@ SMALL = 2**26  # bytes of an official copy that is not worth a converted one
 
 def load(
     task, size, split, data_dir, examples=None, cache_dir=None, seed=0, workers=None, progress=True,
-    contour_length=None,
+    contour_length=None, dashes=False,
 ):  # fmt: skip
     """Returns x, uint8 (n, size^2), and y, uint8 (n,), of a split of the task of that name.
 
-    With a `contour_length` they are easier images, always drawn.
+    With a `contour_length` they are easier images; with `dashes` labels of pixels, uint8
+    (n, size^2), follow. Both are always drawn.
     """
     split = check_split(split, SPLITS)
     if workers is None:
@@ -52,10 +53,10 @@ def load(
             f"dashes. Received: {contour_length}"
         )
     cache = cache_folder(cache_dir)
-    folder = None if easy else official.find(data_folder(data_dir), size)
+    folder = None if easy or dashes else official.find(data_folder(data_dir), size)
     if folder is None:
         return _load_generated(
-            task, size, split, examples, cache, seed, workers, progress, contour_length
+            task, size, split, examples, cache, seed, workers, progress, contour_length, dashes
         )
 
     paths, labels = official.read_metadata(folder)
@@ -86,7 +87,7 @@ def load(
 
 
 def _load_generated(
-    task, size, split, examples, cache, seed, workers, progress, contour_length
+    task, size, split, examples, cache, seed, workers, progress, contour_length, dashes
 ):  # fmt: skip
     total = SPLITS[split]
     examples = total if examples is None else examples
@@ -97,24 +98,27 @@ def _load_generated(
         )
     number = list(SPLITS).index(split)
     kind = "" if contour_length is None else f"-contours{contour_length}"
+    kind += "-dashes" if dashes else ""
     name = f"{task}-v{GENERATOR_VERSION}-seed{seed}{kind}-{split}"
     for count in (total, examples):
-        found = _read(cache / f"{name}-{count}")
+        found = _read(cache / f"{name}-{count}", dashes)
         if found is not None:
-            x, y = found
-            return x[:examples], y[:examples]
+            return tuple(array[:examples] for array in found)
     if examples <= SETTINGS[size].chunk:
-        images, labels = generate_chunk(SETTINGS[size], seed, number, 0, contour_length)
-        return images.reshape(len(images), -1)[:examples], labels[:examples]
+        x, y, *z = generate_chunk(SETTINGS[size], seed, number, 0, contour_length, dashes)
+        x, *z = (array.reshape(len(array), -1) for array in (x, *z))
+        return tuple(array[:examples] for array in (x, y, *z))
     target = cache / f"{name}-{examples}"
     shutil.rmtree(target, ignore_errors=True)
     with new_folder(target) as temporary, _progress(progress, examples, "Drawing") as advance:
-        generate(temporary, size, seed, number, examples, workers, advance, contour_length)
-    return _read(target)
+        generate(temporary, size, seed, number, examples, workers, advance, contour_length, dashes)
+    return _read(target, dashes)
 
 
-def generate(folder, size, seed, split, examples, workers, advance, contour_length=None):
-    """Draws the files x.npy and y.npy into an existing folder, in `workers` processes.
+def generate(
+    folder, size, seed, split, examples, workers, advance, contour_length=None, dashes=False
+):  # fmt: skip
+    """Draws the files of a split into an existing folder, in `workers` processes.
 
     The images follow from the seed and the number of the split, whatever `workers` and `examples`.
 
@@ -124,12 +128,11 @@ def generate(folder, size, seed, split, examples, workers, advance, contour_leng
     Raises:
         RuntimeError: if a process fails.
     """
-    paths = [folder / "x.npy", folder / "y.npy"]
-    _create(paths[0], (examples, size**2))
-    _create(paths[1], (examples,))
+    paths = _paths(folder, dashes)
+    for path in paths:
+        _create(path, (examples,) if path.stem == "y" else (examples, size**2))
     workers = min(workers, -(-examples // SETTINGS[size].chunk))
     arguments = [sys.executable, "-P", worker.__file__, size, seed, split]
-    kind = [] if contour_length is None else [contour_length]
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     reading, writing = os.pipe()
     processes, done = [], 0
@@ -138,7 +141,7 @@ def generate(folder, size, seed, split, examples, workers, advance, contour_leng
             for number in range(workers):
                 processes.append(
                     subprocess.Popen(
-                        [str(value) for value in (*arguments, number, workers, *paths, *kind)],
+                        [*map(str, (*arguments, number, workers, contour_length, *paths))],
                         stdin=subprocess.DEVNULL,
                         stdout=pipe,
                         stderr=errors,
@@ -186,13 +189,18 @@ def _create(path, shape):
     return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
 
 
-def _read(folder):
-    """The images and labels of a split, or None if the folder is missing or damaged."""
+def _paths(folder, dashes=False):
+    return [folder / f"{name}.npy" for name in ("x", "y", *(["dashes"] if dashes else []))]
+
+
+def _read(folder, dashes=False):
+    """The arrays of a split, or None if the folder is missing or damaged."""
     try:
-        x, y = np.load(folder / "x.npy", mmap_mode="r"), np.load(folder / "y.npy")
+        x, y, *z = (np.load(path, mmap_mode="r") for path in _paths(folder, dashes))
+        y = np.array(y)
     except (OSError, EOFError, ValueError):
         return None
-    return (x, y) if len(x) == len(y) else None
+    return (x, y, *z) if all(len(array) == len(x) for array in (y, *z)) else None
 
 
 @contextlib.contextmanager

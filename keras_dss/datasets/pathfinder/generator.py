@@ -27,6 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_dss.datasets.pathfinder.membership import label_pixels
 from keras_dss.datasets.pathfinder.render import render
 from keras_dss.datasets.pathfinder.settings import easier
 from keras_dss.datasets.pathfinder.space import CIRCLE, Space, draw_turns, unit
@@ -243,7 +244,11 @@ def draw_chunk(settings, seed, split, chunk, contour_length=None):
     return scenes, rng.permutation(np.arange(settings.chunk, dtype=np.uint8) % 2)
 
 
-def generate_chunk(settings, seed, split, chunk, contour_length=None):
-    """Images (chunk, size, size) and labels (chunk,) of chunk number `chunk`, both uint8."""
+def generate_chunk(settings, seed, split, chunk, contour_length=None, dashes=False):
+    """Images (chunk, size, size) and labels (chunk,) of chunk number `chunk`, both uint8.
+
+    With `dashes` also the labels of the pixels (chunk, size, size), see `label_pixels`.
+    """
     scenes, labels = draw_chunk(settings, seed, split, chunk, contour_length)
-    return render(settings, scenes, labels), labels
+    images = render(settings, scenes, labels)
+    return (images, labels, label_pixels(settings, scenes, labels)) if dashes else (images, labels)

@@ -1,6 +1,6 @@
 """A process that draws Pathfinder images into files: one of those that work in parallel.
 
-    python -P worker.py SIZE SEED SPLIT WORKER WORKERS X_FILE Y_FILE [CONTOUR_LENGTH]
+    python -P worker.py SIZE SEED SPLIT WORKER WORKERS CONTOUR_LENGTH FILE FILE [FILE]
 
 It imports its neighbours without importing the package, which would import Keras and its backend.
 """
@@ -21,8 +21,11 @@ def write_rows(path, first, values):
         file.write(np.ascontiguousarray(values).data)
 
 
-def main(size, seed, split, worker, workers, x_path, y_path, contour_length=None):
-    """Draws every chunk whose number is `worker` modulo `workers`; prints how many images."""
+def main(size, seed, split, worker, workers, contour_length, *paths):
+    """Draws every chunk whose number is `worker` modulo `workers`; prints how many images.
+
+    The files are those of images, labels, and labels of pixels if there is a third.
+    """
     here = Path(__file__).parent
     names = ("keras_dss.datasets.pathfinder", "keras_dss.datasets", "keras_dss")
     for name, folder in zip(names, (here, *here.parents), strict=False):
@@ -33,14 +36,16 @@ def main(size, seed, split, worker, workers, x_path, y_path, contour_length=None
     from keras_dss.datasets.pathfinder.settings import SETTINGS
 
     settings = SETTINGS[int(size)]
-    contour_length = int(contour_length) if contour_length else None
-    examples = np.load(x_path, mmap_mode="r").shape[0]
+    contour_length = None if contour_length == "None" else int(contour_length)
+    examples = np.load(paths[0], mmap_mode="r").shape[0]
     for chunk in range(int(worker), -(-examples // settings.chunk), int(workers)):
-        x, y = generate_chunk(settings, int(seed), int(split), chunk, contour_length)
+        arrays = generate_chunk(
+            settings, int(seed), int(split), chunk, contour_length, dashes=len(paths) > 2
+        )
         first = chunk * settings.chunk
         count = min(settings.chunk, examples - first)
-        write_rows(x_path, first, x[:count])
-        write_rows(y_path, first, y[:count])
+        for path, array in zip(paths, arrays, strict=True):
+            write_rows(path, first, array[:count])
         os.write(sys.stdout.fileno(), b"%d\n" % count)  # whole lines, whoever else writes
 
 

@@ -1,0 +1,128 @@
+"""Trainings with labels of pixels beside those of the images."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_dss.datasets import OnDevice
+from keras_dss.models import DSSClassifier, DSSRegressor
+from recipes.clock import Clock
+from recipes.data import CLASSES, PIXELS, Curriculum, Epochs
+from recipes.files import read_checkpoint
+from recipes.pixel_labels import EMPTY_WEIGHT, PixelLoss, with_head
+from recipes.settings import TrainingSettings
+from recipes.training import Training
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(24, 16, 1)).astype("float32")
+Y = {CLASSES: np.arange(24) % 2, PIXELS: RNG.integers(0, 3, (24, 16)).astype("uint8")}
+OWN = {CLASSES: Y[CLASSES], PIXELS: np.broadcast_to(np.uint8(255), (24, 16))}
+SETTINGS = TrainingSettings(epochs=2, batch_size=12, curriculum=(2,), dashes=0.5)
+
+
+def make_model():
+    keras.utils.set_random_seed(3)
+    options = {"normalization": "batch", "downsampling": (2,)}
+    return DSSClassifier(2, features=8, num_blocks=1, state_size=4, **options)
+
+
+def make_training(folder, settings=SETTINGS, resident=False):
+    own, easier = (Epochs(X, labels, 12, seed=1, resident=resident) for labels in (OWN, Y))
+    data = Curriculum((2,), lambda grade: easier, own)
+    validation = Epochs(X, Y[CLASSES], 12, seed=1)
+    return Training(
+        make_model(), data, lambda: validation.epoch(0), settings, seed=1, folder=folder,
+        name="pixels", identity={},
+    )  # fmt: skip
+
+
+def test_the_loss_is_that_of_a_plain_sum():
+    logits = RNG.normal(size=(2, 3, 3)).astype("float32")
+    labels = np.array([[0, 0, 0, 2, 1, 0], [255, 255, 1, 2, 0, 0]])
+    pooled = [[0, 2, 1], [255, 2, 0]]
+    total, weights = 0.0, 0.0
+    for row, step in np.ndindex(2, 3):
+        label = pooled[row][step]
+        if label < 255:
+            weight = EMPTY_WEIGHT if label == 0 else 1.0
+            values = logits[row, step].astype("float64")
+            total += weight * (np.log(np.exp(values).sum()) - values[label])
+            weights += weight
+    found = keras.ops.convert_to_numpy(PixelLoss()(labels, logits))
+    np.testing.assert_allclose(found, total / weights, rtol=1e-6)
+    unknown = np.full((2, 6), 255)
+    assert float(keras.ops.convert_to_numpy(PixelLoss()(unknown, logits))) == 0.0
+
+
+def test_both_outputs_are_of_the_same_layers():
+    model = make_model()
+    joint = with_head(model)
+    outputs = joint(X[:4])
+    assert {name: tuple(value.shape) for name, value in outputs.items()} == {
+        CLASSES: (4, 2),
+        PIXELS: (4, 8, 3),
+    }
+    expected, found = map(keras.ops.convert_to_numpy, (model(X[:4]), outputs[CLASSES]))
+    np.testing.assert_array_equal(expected, found)
+    assert len(joint.weights) == len(model.weights) + 2
+
+
+def test_a_model_without_a_readout_is_refused():
+    with pytest.raises(ValueError, match="with a readout. Received: DSSRegressor"):
+        with_head(DSSRegressor(1, features=4, num_blocks=1, state_size=4, readout=None))
+
+
+def test_stopping_at_every_step_changes_nothing(tmp_path):
+    assert make_training(tmp_path / "whole").run()
+    while not make_training(tmp_path / "stopped").run(Clock(0.0)):
+        pass
+    first, second = (
+        read_checkpoint(tmp_path / name / "checkpoint.npz")[0] for name in ("whole", "stopped")
+    )
+    assert first.keys() == second.keys()
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+
+
+def test_the_labels_are_learned_in_the_curriculum_alone(tmp_path):
+    training = make_training(tmp_path)
+    head = training.trained.get_layer(PIXELS)
+    before = keras.ops.convert_to_numpy(head.kernel).copy()
+    gradients = []
+    for number in (0, 1):
+        x, labels = training.data.epoch(number)[0]
+        logs = training.trained.evaluate(x, labels, verbose=0, return_dict=True)
+        gradients.append(logs[f"{PIXELS}_loss"])
+    assert gradients[0] > 0.5 and gradients[1] == 0.0
+    assert training.run()
+    assert not np.array_equal(before, keras.ops.convert_to_numpy(head.kernel))
+    # what is kept is the classifier alone
+    assert len(training.best) == len(training.model.weights)
+    make_model().set_weights(training.best)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="for JAX")
+def test_compiled_loops_train_as_single_steps_do(tmp_path, monkeypatch):
+    from recipes import compiled
+
+    found = {}
+    for name in ("single", "loop"):
+        monkeypatch.setattr(compiled, "worthwhile", lambda data, name=name: name == "loop")
+        training = make_training(tmp_path / name, resident=True)
+        assert (training.compiled is None) == (name == "single")
+        assert training.run()
+        history = [(row["loss"], row["accuracy"]) for row in training.state.history]
+        found[name] = history, read_checkpoint(tmp_path / name / "checkpoint.npz")[0]
+    np.testing.assert_allclose(found["single"][0], found["loop"][0], rtol=1e-5)
+    for name, values in found["single"][1].items():
+        np.testing.assert_allclose(values, found["loop"][1][name], atol=1e-5, err_msg=name)
+
+
+def test_resident_labels_are_those_of_the_host():
+    host, device = (Epochs(X, Y, 12, seed=1, resident=resident) for resident in (False, True))
+    assert isinstance(device.y[PIXELS], OnDevice)
+    for (x, y), (x_on, y_on) in zip(host.epoch(2), device.epoch(2), strict=True):
+        np.testing.assert_array_equal(x, keras.ops.convert_to_numpy(x_on))
+        for name in (CLASSES, PIXELS):
+            assert y[name].dtype == np.int32
+            np.testing.assert_array_equal(y[name], keras.ops.convert_to_numpy(y_on[name]))
