@@ -107,17 +107,17 @@ def easier(sizes):
 def labels(sizes):
     """Pictures of images and of the labels of their pixels."""
     text = (
-        "`load(dashes=True)` returns labels of the pixels too: whether a dash of the contour on\n"
-        "which the first marker lies passes there (white), another dash (gray), or none. The\n"
-        "recipe of Pathfinder learns them beside the task (`recipes/pixel_labels.py`). In each\n"
+        "`load(step_labels=True)` returns labels of the pixels too: whether a dash of the contour\n"
+        "on which the first marker lies passes there (white), another dash (gray), or none. The\n"
+        "recipe of Pathfinder learns them beside the task (`recipes/step_labels.py`). In each\n"
         "picture the left half of the images is negative, the right half positive.\n\n"
     )
     for size in sizes:
         half, scale = {32: (4, 4), 128: (2, 1.75)}[size]
-        x, y, z = TASKS[size].load("test", examples=32, dashes=True)
+        x, y, z = TASKS[size].load("test", examples=32, step_labels=True)
         chosen = np.concatenate([np.flatnonzero(y == label)[:half] for label in (0, 1)])
         sheet = np.stack([x.raw[chosen], np.array([0, 130, 255], np.uint8)[z[chosen]]])
-        file = f"pathfinder_{size}_dashes.png"
+        file = f"pathfinder_{size}_labels.png"
         save_sheet(sheet.reshape(2, 2 * half, size, size), scale, file)
         text += f"![images of {size} x {size} pixels, and labels of the pixels]({file})\n\n"
     return "Labels of pixels", text

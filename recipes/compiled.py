@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from keras_dss.devices import on_cpu
-from recipes.data import CLASSES, map_labels
+from recipes.data import SEQUENCE, map_labels
 
 
 class Steps:
@@ -22,7 +22,7 @@ class Steps:
     Args:
         model, optimizer: both are built; their variables hold the state between calls.
         losses, weights: a Keras loss and 1, or dicts of them, as labels and outputs then are.
-        metric: a Keras metric, of the classes if there are several outputs.
+        metric: a Keras metric, of the sequence's label if there are several outputs.
         data: `Epochs` or a `Curriculum` of `recipes.data`, with `resident=True`.
     """
 
@@ -92,7 +92,7 @@ class Steps:
             )
             trainable, slots = self.optimizer.stateless_apply(slots, gradients, trainable)
             if isinstance(labels, dict):
-                labels, outputs = labels[CLASSES], outputs[CLASSES]
+                labels, outputs = labels[SEQUENCE], outputs[SEQUENCE]
             metric = self.metric.stateless_update_state(metric, labels, outputs)
             return [trainable, fixed, slots], total + loss, metric
 

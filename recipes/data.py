@@ -9,11 +9,11 @@ import numpy as np
 from keras_dss import datasets
 from keras_dss.datasets import OnDevice
 from keras_dss.datasets.batches import Batches, choose_boundaries, sequence_lengths
-from keras_dss.datasets.pathfinder.membership import UNKNOWN
 from recipes.augmentation import augmented, check
 
 DIGEST_ROWS = 4096  # of an array at a time
-CLASSES, PIXELS = "logits", "pixels"  # two kinds of labels, by the outputs they are for
+SEQUENCE, STEPS = "logits", "steps"  # two kinds of labels, by the outputs they are for
+UNKNOWN = 255  # label of a step that has none
 
 
 def map_labels(function, *labels):
@@ -150,20 +150,29 @@ class Splits:
         x, y = self.loaded[split]
         return x[:examples], y[:examples]
 
-    def training(self, batch_size, seed, augmentation=None, curriculum=None, dashes=False):
+    def training(self, batch_size, seed, augmentation=None, curriculum=None, step_labels=False):
         """Return the training split's `Epochs`, or a `Curriculum` that ends with them.
 
-        With `dashes` the labels are dicts, of the `CLASSES` and the `PIXELS`; the latter are
-        unknown in the epochs after the curriculum.
+        With `step_labels` the labels are dicts, of the `SEQUENCE` and its `STEPS`; the latter are
+        unknown in the epochs after a curriculum.
 
         Raises:
-            ValueError: a curriculum of examples that the task does not have.
+            ValueError: a curriculum, or labels of steps, that the task does not have.
         """
+        if step_labels and not hasattr(self.task, "STEP_WEIGHTS"):
+            name = self.task.__name__.rpartition(".")[2]
+            raise ValueError(f"Expected step_labels 0: {name} has none. Received: {step_labels}")
         options = self.mask_zeros, self.resident, self.num_lengths, augmentation
+
+        def epochs(x, y, *steps):
+            labels = {SEQUENCE: y, STEPS: steps[0]} if step_labels else y
+            return Epochs(x, labels, batch_size, seed, *options)
+
+        given = {"step_labels": True} if step_labels else {}
+        if step_labels and not curriculum:
+            return epochs(*self.task.load("train", self.data_dir, **given))
         x, y = self.get("train")
-        if dashes:
-            y = {CLASSES: y, PIXELS: np.broadcast_to(np.uint8(UNKNOWN), x.shape[:2])}
-        own = Epochs(x, y, batch_size, seed, *options)
+        own = epochs(x, y, np.broadcast_to(np.uint8(UNKNOWN), x.shape[:2]))
         if not curriculum:
             return own
         known = getattr(self.task, "CONTOUR_LENGTHS", ())
@@ -174,14 +183,10 @@ class Splits:
 
         @functools.cache
         def easier(length):
-            if length is None and not dashes:
+            if length is None and not step_labels:
                 return own
-            given = {"examples": len(x), "contour_length": length}
-            if not dashes:
-                return Epochs(*self.task.load("train", **given), batch_size, seed, *options)
-            x_of_grade, y_of_grade, pixels = self.task.load("train", **given, dashes=True)
-            labels = {CLASSES: y_of_grade, PIXELS: pixels}
-            return Epochs(x_of_grade, labels, batch_size, seed, *options)
+            drawn = {"examples": len(x), "contour_length": length}
+            return epochs(*self.task.load("train", **drawn, **given))
 
         return Curriculum(curriculum, easier, own)
 

@@ -24,10 +24,10 @@ _pretrain = TrainingSettings(
     weight_decay=0.05,
     warmup=0.02,
     curriculum=(14, 14, None, None, None, None, None),
-    dashes=1.0,
+    step_labels=1.0,
 )
 _train = dataclasses.replace(
-    _pretrain, epochs=1, learning_rate=1e-3, warmup=0.1, curriculum=None, dashes=0.0
+    _pretrain, epochs=1, learning_rate=1e-3, warmup=0.1, curriculum=None, step_labels=0.0
 )
 
 settings = Settings(

@@ -66,7 +66,7 @@ class TrainingSettings:
     augmentation: str | None = None  # of the inputs, a name in AUGMENTATIONS
     # contour lengths of easier images for the first epochs, or None for the task's own
     curriculum: tuple | None = None
-    dashes: float = 0.0  # weight of the labels of pixels, which images of the curriculum have
+    step_labels: float = 0.0  # weight of the labels of steps, which some tasks have
     clip_norm: float | None = 1.0
     validate_every: int | None = None  # steps; None: at the end of every epoch
 
@@ -74,7 +74,8 @@ class TrainingSettings:
         _check_positive(self, "epochs", "batch_size", "validate_every")
         rates = ("learning_rate", "ssm_learning_rate_scale", "step_learning_rate_scale")
         _check_range(self, rates, "of a positive number", lambda value: value > 0.0)
-        _check_range(self, ("weight_decay",), "of at least 0", lambda value: value >= 0.0)
+        not_negative = ("weight_decay", "step_labels")
+        _check_range(self, not_negative, "of at least 0", lambda value: value >= 0.0)
         _check_range(self, ("warmup",), "of 0 to 1", lambda value: 0.0 <= value <= 1.0)
         _check_range(
             self, ("label_smoothing",), "of 0 to below 1", lambda value: 0.0 <= value < 1.0
@@ -92,12 +93,6 @@ class TrainingSettings:
             raise ValueError(
                 "Expected a curriculum of whole numbers from 2 or None, one for each of the first "
                 f"epochs. Received: {self.curriculum}"
-            )
-        _check_range(self, ("dashes",), "of at least 0", lambda value: value >= 0.0)
-        if self.dashes and not self.curriculum:
-            raise ValueError(
-                "Expected a curriculum, whose images have labels of dashes. "
-                f"Received: dashes={self.dashes:g}"
             )
 
 

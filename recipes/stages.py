@@ -291,6 +291,7 @@ class Stages:
                 lambda: self.splits.evaluation("validation"), settings,
                 seed=self.settings.seed, folder=self.work_dir / name, name=name,
                 identity={**source, "data": self.splits.digest()}, kind=self.task.KIND,
+                step_weights=getattr(self.task, "STEP_WEIGHTS", ()),
                 checkpoint_minutes=self.settings.checkpoint_minutes,
             )  # fmt: skip
             if not training.run(self.clock):
@@ -312,7 +313,7 @@ class Stages:
     def _batches(self, settings):
         return self.splits.training(
             settings.batch_size, self.settings.seed, settings.augmentation, settings.curriculum,
-            dashes=settings.dashes > 0.0,
+            step_labels=settings.step_labels > 0.0,
         )  # fmt: skip
 
     def _facts(self, name):
@@ -396,9 +397,10 @@ class Stages:
         if training.get("curriculum"):
             most = ", ".join(str(length or "the task's own") for length in training["curriculum"])
             told = f"first epochs on drawn images, most dashes of a contour: {most}"
-            if training.get("dashes"):
-                told += ", with the dashes of the first marker's contour as a further target"
             chosen = f"{told}; {chosen}"
+        if training.get("step_labels"):
+            within = " in these epochs" if training.get("curriculum") else ""
+            chosen = f"labels of the steps as further targets{within}; {chosen}"
         found = {key: facts[key] for key in ("epochs", "minutes", "hardware")}
         if self.settings.start == "recipe":
             child, parent = self.settings.models[name], self.settings.parent

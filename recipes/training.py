@@ -15,12 +15,13 @@ import numpy as np
 
 from keras_dss import scoring
 from keras_dss.optimizers import DSSAdamW
-from recipes import curves, pixel_labels
+from recipes import curves
 from recipes.clock import Clock
-from recipes.data import CLASSES, PIXELS
+from recipes.data import SEQUENCE, STEPS
 from recipes.files import CheckpointError, read_checkpoint, write_checkpoint, write_csv
 from recipes.origin import describe_differences
 from recipes.progress import Progress
+from recipes.step_labels import StepLoss, with_head
 
 DRAW_SECONDS = 30.0  # between two pictures of a training
 VALIDATION_PAUSE = 10.0  # seconds after a checkpoint in which a validation writes none
@@ -71,17 +72,19 @@ class Training:
         folder: where the files are.
         name: the model's name, for messages and pictures.
         identity: JSON-able description of what is trained; a checkpoint of another one is refused.
+        step_weights: how much each label of a step counts, if `settings` want them learned too.
         checkpoint_minutes: time between two checkpoints; validations also write one, unless one was
             written seconds ago.
     """
 
     def __init__(
         self, model, data, validation, settings, *, seed, folder, name, identity,
-        kind="classification", checkpoint_minutes=2.0,
+        kind="classification", step_weights=(), checkpoint_minutes=2.0,
     ):  # fmt: skip
         self.kind, self.metric = kind, scoring.metric_name(kind)
         self.model, self.data, self.validation, self.settings = model, data, validation, settings
-        self.trained = pixel_labels.with_head(model) if settings.dashes else model
+        self.step_weights = step_weights if settings.step_labels else ()
+        self.trained = with_head(model, len(step_weights)) if self.step_weights else model
         self.seed, self.folder, self.name = seed, Path(folder), name
         self.checkpoint_seconds = 60.0 * checkpoint_minutes
         self.pause = min(VALIDATION_PAUSE, self.checkpoint_seconds)
@@ -154,10 +157,10 @@ class Training:
         )
         loss = scoring.make_loss(self.kind, settings.label_smoothing)
         metric = scoring.make_metric(self.kind)
-        if settings.dashes:
-            losses = {CLASSES: loss, PIXELS: pixel_labels.PixelLoss()}
-            weights = {CLASSES: 1.0, PIXELS: settings.dashes}
-            given = {"loss": losses, "loss_weights": weights, "metrics": {CLASSES: [metric]}}
+        if self.step_weights:
+            losses = {SEQUENCE: loss, STEPS: StepLoss(self.step_weights)}
+            weights = {SEQUENCE: 1.0, STEPS: settings.step_labels}
+            given = {"loss": losses, "loss_weights": weights, "metrics": {SEQUENCE: [metric]}}
         else:
             losses, weights, given = loss, 1.0, {"loss": loss, "metrics": [metric]}
         self.trained.compile(optimizer=self.optimizer, **given)
@@ -207,7 +210,7 @@ class Training:
             entropy = np.random.SeedSequence([self.seed, self.state.step])
             torch.manual_seed(entropy.generate_state(1)[0])
         logs = self.trained.train_on_batch(x, labels, return_dict=True)
-        metric = f"{CLASSES}_{self.metric}" if self.settings.dashes else self.metric
+        metric = f"{SEQUENCE}_{self.metric}" if self.step_weights else self.metric
         return float(logs["loss"]), float(logs[metric])
 
     def _count(self, steps, examples, loss, metric, progress):

@@ -93,7 +93,7 @@ class Batches(keras.utils.PyDataset):
             a `Standardised` are read batch by batch.
         y: labels (n, ...), given out as int32, or float32 if they are floats; None for inputs only.
             Ints (n, L) for tokens (n, L), a label for each step, are truncated with `x`. Or a dict
-            of labels, for models with several outputs.
+            of such labels, for models with several outputs.
         batch_size: examples in a batch.
         lengths: ints (n,). Defaults to `sequence_lengths(x)` for integers (n, L) and (n, 2, L).
             Without lengths, as for floats, nothing is truncated.
@@ -160,14 +160,7 @@ class Batches(keras.utils.PyDataset):
         self.seed = seed
         self.drop_remainder = drop_remainder
         self.time_axis = 2 if pairs else 1
-        self.truncates_labels = (
-            y is not None
-            and integers
-            and x.ndim == 2
-            and not isinstance(y, dict)
-            and np.issubdtype(y.dtype, np.integer)
-            and y.shape == x.shape
-        )
+        self.tokens = integers and x.ndim == 2
         self.input_dtype = "int32" if integers else "float32"
         self.lengths = lengths if lengths is None else np.asarray(lengths)
         self.boundaries = None if lengths is None else self._check_boundaries(boundaries)
@@ -270,8 +263,10 @@ class Batches(keras.utils.PyDataset):
             return (inputs,)
 
         def labels_of(y):
-            labels = _take(y, chosen, length if self.truncates_labels else None)
-            return _cast(labels, "float32" if y.dtype.kind == "f" else "int32")
+            floats = y.dtype.kind == "f"
+            each_step = self.tokens and not floats and y.shape == x.shape
+            labels = _take(y, chosen, length if each_step else None)
+            return _cast(labels, "float32" if floats else "int32")
 
         if isinstance(y, dict):
             return inputs, {name: labels_of(array) for name, array in y.items()}

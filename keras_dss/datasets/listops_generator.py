@@ -61,7 +61,7 @@ def _first_children(arguments):
     return np.cumsum(arguments, dtype=np.int64) - arguments
 
 
-def _apply(operators, arguments, values):
+def apply_operators(operators, arguments, values):
     """Values of operators (m,); the arguments, `arguments` (m,) of each, follow in `values`."""
     first = _first_children(arguments)
     result = np.empty(operators.size, np.uint8)
@@ -92,7 +92,7 @@ def _write(levels, rng):
         value = token - np.uint8(1)
         size = np.ones(operator.size, np.int32)
         if arguments.size:
-            value[operator] = _apply(token[operator], arguments, child_value)
+            value[operator] = apply_operators(token[operator], arguments, child_value)
             size[operator] = 2 + np.add.reduceat(child_size, _first_children(arguments))
         tokens.append(token)
         sizes.append(size)

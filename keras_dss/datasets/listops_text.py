@@ -2,9 +2,18 @@
 
 import numpy as np
 
-from keras_dss.datasets.listops_generator import CLOSE, MAX, MAX_LENGTH, MED, MIN, SM
+from keras_dss.datasets.listops_generator import (
+    CLOSE,
+    MAX,
+    MAX_LENGTH,
+    MED,
+    MIN,
+    SM,
+    apply_operators,
+)
 
 VOCABULARY_SIZE = 16
+ROWS = 4096  # expressions that are evaluated at once
 SYMBOLS = ("", *"0123456789", "[MIN", "[MAX", "[MED", "[SM", "]")  # by token code; 0 is padding
 _CODES = {symbol: code for code, symbol in enumerate(SYMBOLS) if symbol}
 _OPERATORS = ((b"[MIN", b"\xfb"), (b"[MAX", b"\xfc"), (b"[MED", b"\xfd"), (b"[SM", b"\xfe"))
@@ -116,6 +125,59 @@ def _parenthesise(symbols):
             symbol += " )"
         result.append(symbol)
     return result
+
+
+def evaluate_each(x):
+    """Returns the value of every expression in expressions, where its operator stands.
+
+    Args:
+        x: uint8 (n, L), whole expressions, padded with 0.
+
+    Returns:
+        uint8 (n, L), 0 to 9 at operators, 255 everywhere else.
+
+    Raises:
+        ValueError: if a row is not one complete expression.
+
+    Example:
+
+    >>> evaluate_each(encode(["[MAX 3 [MIN 2 4 ] ]"]))[0, :5]
+    array([  3, 255,   2, 255, 255], dtype=uint8)
+    """
+    x = np.asarray(x)
+    parts = [_evaluate_each(x[row : row + ROWS]) for row in range(0, len(x), ROWS)]
+    return np.concatenate([np.zeros((0, x.shape[1]), np.uint8), *parts])
+
+
+def _evaluate_each(x):
+    tokens = x.reshape(-1)
+    operator = (tokens >= MIN) & (tokens <= SM)
+    opened = operator.astype(np.int8) - (tokens == CLOSE).astype(np.int8)
+    # of each token: how many operators are open where it stands, itself not counted
+    depth = np.cumsum(opened.reshape(x.shape), axis=1, dtype=np.int16)
+    roots = np.count_nonzero((depth == 0) & (x > 0), axis=1)  # ends of what no operator holds
+    wrong = (depth[:, -1:] != 0).any(axis=1) | (depth < 0).any(axis=1) | (roots != 1)
+    if wrong.any():
+        raise ValueError(
+            "Expected one complete expression in each row. "
+            f"Received: {decode(x[wrong.argmax()])[:60]!r}"
+        )
+    depth = depth.reshape(-1) - operator
+    values = np.full(tokens.size, 255, np.uint8)
+    inner = np.zeros(0, np.int64)  # the arguments of the operators of a depth, in their order
+    for level in range(int(depth.max(initial=-1)), -1, -1):
+        there = depth == level
+        operators = np.flatnonzero(there & operator)
+        if operators.size:
+            digits = tokens[inner] - np.uint8(1)
+            digits = np.where(operator[inner], values[inner], digits)
+            first = np.searchsorted(inner, operators)
+            count = np.diff(first, append=inner.size).astype(np.uint8)
+            if not count.all():
+                raise ValueError("Expected an argument for every operator. Received: none for one")
+            values[operators] = apply_operators(tokens[operators], count, digits)
+        inner = np.flatnonzero(there & ((tokens >= 1) & (tokens <= 10) | operator))
+    return values.reshape(x.shape)
 
 
 def evaluate(tokens):

@@ -24,6 +24,7 @@ from keras_dss.datasets.listops_text import (
     encode,
     encode_bytes,
     evaluate,
+    evaluate_each,
 )
 from keras_dss.datasets.paths import cache_folder, check_split, data_folder, replacing
 from keras_dss.datasets.provenance import Provenance, file_sha256
@@ -33,10 +34,12 @@ __all__ = [
     "MAX_LENGTH",
     "NUM_CLASSES",
     "SPLITS",
+    "STEP_WEIGHTS",
     "VOCABULARY_SIZE",
     "decode",
     "encode",
     "evaluate",
+    "evaluate_each",
     "find_official",
     "load",
     "provenance",
@@ -45,6 +48,7 @@ __all__ = [
 
 KIND = "classification"
 NUM_CLASSES = 10
+STEP_WEIGHTS = (1.0,) * NUM_CLASSES  # of the labels of steps, in a training
 MAX_LENGTH = listops_generator.MAX_LENGTH
 SPLITS = {"train": 96_000, "validation": 2_000, "test": 2_000}
 
@@ -61,8 +65,9 @@ def load(
     seed=0,
     workers=None,
     progress=True,
+    step_labels=False,
 ):
-    """Returns one split as arrays `(x, y)`.
+    """Returns one split as arrays `(x, y)`, or `(x, y, z)` with `step_labels`.
 
     The official files `basic_train.tsv`, `basic_val.tsv` and `basic_test.tsv` are read if
     `data_dir` holds them, directly or in a folder `listops-1000` or `lra_listops`. Otherwise
@@ -79,10 +84,14 @@ def load(
         seed: non-negative int, for generated data.
         workers: threads for the generation. Defaults to the number of processors, at most 8.
         progress: whether to show a progress bar while generating.
+        step_labels: whether to return the values of all expressions within the expressions too:
+            easier questions that a training may ask beside the task's own.
 
     Returns:
         x: uint8 (n, 2000), tokens below `VOCABULARY_SIZE`, padded with 0 on the right.
         y: uint8 (n,), values 0 to 9.
+        z: with `step_labels`, uint8 (n, 2000): at each operator the value of the expression that it
+            begins, elsewhere 255.
 
     Raises:
         ValueError: for an unknown split, more examples than there are, or a malformed official
@@ -99,6 +108,11 @@ def load(
     True
     """
     split = check_split(split, SPLITS)
+    x, y = _load(split, data_dir, examples, cache_dir, seed, workers, progress)
+    return (x, y, evaluate_each(x)) if step_labels else (x, y)
+
+
+def _load(split, data_dir, examples, cache_dir, seed, workers, progress):
     official = find_official(data_dir)
     if official:
         return _read_tsv(official / _OFFICIAL[split], examples)

@@ -21,6 +21,7 @@ SIZE = 128
 MAX_LENGTH = SIZE**2
 SPLITS = files.SPLITS
 CONTOUR_LENGTHS = files.CONTOUR_LENGTHS  # of easier images, see `load`
+STEP_WEIGHTS = (0.1, 1.0, 1.0)  # of the labels of steps, in a training
 
 # Mean and standard deviation of the pixels, 0 to 255, of the first 4,000 images drawn for training
 # with seed 0 (python -m benchmarks.pathfinder --part=pixels). Official images are standardised
@@ -30,9 +31,9 @@ MEAN, STANDARD_DEVIATION = 9.0841, 39.2872
 
 def load(
     split, data_dir=None, *, examples=None, cache_dir=None, seed=0, workers=None, progress=True,
-    contour_length=None, dashes=False,
+    contour_length=None, step_labels=False,
 ):  # fmt: skip
-    """Returns one split as arrays `(x, y)`, or `(x, y, z)` with `dashes`.
+    """Returns one split as arrays `(x, y)`, or `(x, y, z)` with `step_labels`.
 
     An official copy is read if `data_dir` holds one: the folders `imgs` and `metadata` in
     `pathfinder128/curv_contour_length_14`, in `curv_contour_length_14`, or directly. It is divided
@@ -54,13 +55,13 @@ def load(
         contour_length: int from 2 to 14, for easier images, always drawn, that a training may begin
             with: in turn, contours have 2 to so many dashes, with none to half as many distractors.
             None: the task's own images, with 14.
-        dashes: whether to return labels of the pixels too, of images that are then always drawn: an
-            easier question that a training may ask beside the task's own.
+        step_labels: whether to return labels of the pixels too, of images that are then always
+            drawn: an easier question that a training may ask beside the task's own.
 
     Returns:
         x: `Standardised` view (n, 16384, 1) of uint8 pixels, row by row, see `encode`.
         y: uint8 (n,), 1 if both markers are on the same contour.
-        z: with `dashes` only, uint8 (n, 16384): 2 where a dash of the contour passes on which the
+        z: with `step_labels`, uint8 (n, 16384): 2 where a dash of the contour passes on which the
             first marker lies, in the order of the pixels, 1 where another dash does, else 0.
 
     Raises:
@@ -77,7 +78,7 @@ def load(
     """
     x, *labels = files.load(
         "lra_pathx", SIZE, split, data_dir, examples, cache_dir, seed, workers, progress,
-        contour_length, dashes,
+        contour_length, step_labels,
     )  # fmt: skip
     return Standardised(x, MEAN, STANDARD_DEVIATION), *labels
 

@@ -149,6 +149,16 @@ def test_labels_of_several_outputs():
         assert labels["a"].dtype == np.int32 and labels["b"].dtype == np.float32
         np.testing.assert_array_equal(inputs[:, 0, 0], 2 * labels["a"])
         np.testing.assert_array_equal(inputs[..., 0], labels["b"])
+    tokens = np.array([[1, 2, 0, 0], [3, 0, 0, 0]], "uint8")
+    y = {"a": np.arange(2), "b": tokens + np.uint8(5)}
+    ((inputs, labels),) = Batches(tokens, y, 2, boundaries=[2, 4], shuffle=False)
+    np.testing.assert_array_equal(labels["b"], inputs + 5)
+    assert inputs.shape == (2, 2) and labels["a"].shape == (2,)
+
+
+def test_labels_of_several_outputs_are_as_many_as_examples():
+    x = np.ones((6, 2, 1), "float32")
+    y = {"a": np.arange(6), "b": np.arange(6)}
     with pytest.raises(ValueError, match=r"`y\['b'\]` must have as many entries.*6. Received: 5"):
         Batches(x, {"a": y["a"], "b": y["b"][:5]}, 2)
 

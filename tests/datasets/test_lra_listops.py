@@ -90,6 +90,42 @@ def test_evaluate_refuses_incomplete_expressions(text):
         lra_listops.evaluate(lra_listops.encode(text))
 
 
+def test_every_expression_within_one_is_evaluated(generated):
+    x, y = generated
+    x, y = x[:300], y[:300]
+    values = lra_listops.evaluate_each(x)
+    np.testing.assert_array_equal(values[:, 0], y)
+    np.testing.assert_array_equal(values < 255, (x >= 11) & (x <= 14))
+    for tokens, found in zip(x[:40], values, strict=False):
+        opened = []
+        for position, token in enumerate(tokens[tokens > 0]):
+            if 11 <= token <= 14:
+                opened.append(position)
+            elif token == 15:
+                start = opened.pop()
+                assert lra_listops.evaluate(tokens[start : position + 1]) == found[start]
+
+
+def test_digits_alone_and_no_expressions_have_no_operators():
+    for texts in (["7", "3"], []):
+        x = lra_listops.encode(texts)
+        np.testing.assert_array_equal(lra_listops.evaluate_each(x), np.full_like(x, 255))
+
+
+@pytest.mark.parametrize("text", ["[MAX 3", "3 ]", "[MAX ]", "3 4", "", "] [MAX 3", "[MAX 1 ] ] 2"])
+def test_incomplete_expressions_within_others_are_refused(text):
+    with pytest.raises(ValueError, match="Expected .*Received"):
+        lra_listops.evaluate_each(lra_listops.encode(["[MIN 1 2 ]", text]))
+
+
+def test_load_with_labels_of_steps(small):
+    x, y, z = lra_listops.load("test", examples=5, step_labels=True)
+    expected, values = lra_listops.load("test", examples=5)
+    np.testing.assert_array_equal(x, expected)
+    np.testing.assert_array_equal(y, values)
+    np.testing.assert_array_equal(z, lra_listops.evaluate_each(x))
+
+
 def test_generation_depends_on_the_seed_alone(generated):
     x, y = generated
     for workers, examples in ((1, 700), (2, 700), (3, 251)):

@@ -95,7 +95,7 @@ def test_easier_images_need_no_official_copy(tmp_path):
 def test_pixels_are_labelled_where_the_dashes_are(task, tmp_path):
     settings = SETTINGS[task.SIZE]
     scenes, labels = draw_chunk(settings, 0, 0, 0)
-    x, y, z = task.load("train", examples=settings.chunk, dashes=True)
+    x, y, z = task.load("train", examples=settings.chunk, step_labels=True)
     expected, _ = task.load("train", examples=settings.chunk)
     np.testing.assert_array_equal(x.raw, expected.raw)
     np.testing.assert_array_equal(y, labels)
@@ -119,11 +119,11 @@ def around(pixels, middle):
 
 
 def test_labels_of_pixels_are_drawn_by_processes_too(tmp_path):
-    given = {"contour_length": 3, "dashes": True}
+    given = {"contour_length": 3, "step_labels": True}
     x, y, z = lra_pathfinder.load("train", examples=1001, workers=2, **given)
     (folder,) = (tmp_path / "cache").iterdir()
-    assert folder.name == "lra_pathfinder-v1-seed0-contours3-dashes-train-1001"
-    assert sorted(path.name for path in folder.iterdir()) == ["dashes.npy", "x.npy", "y.npy"]
+    assert folder.name == "lra_pathfinder-v1-seed0-contours3-steps-train-1001"
+    assert sorted(path.name for path in folder.iterdir()) == ["steps.npy", "x.npy", "y.npy"]
     again = lra_pathfinder.load("train", examples=1001, **given)
     small = lra_pathfinder.load("train", examples=7, cache_dir=tmp_path / "b", **given)
     for found in (again, small):
@@ -148,11 +148,11 @@ def test_damaged_caches_are_drawn_anew(tmp_path, monkeypatch, name, kept):
     assert list((tmp_path / "cache").iterdir()) == [folder]
 
 
-def draw_ones(folder, size, seed, split, examples, workers, advance, contour_length, dashes):
+def draw_ones(folder, size, seed, split, examples, workers, advance, contour_length, step_labels):
     np.save(folder / "x.npy", np.ones((examples, size**2), np.uint8))
     np.save(folder / "y.npy", np.ones(examples, np.uint8))
-    if dashes:
-        np.save(folder / "dashes.npy", np.ones((examples, size**2), np.uint8))
+    if step_labels:
+        np.save(folder / "steps.npy", np.ones((examples, size**2), np.uint8))
 
 
 def test_a_failing_process_is_reported(tmp_path, monkeypatch):

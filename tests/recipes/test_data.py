@@ -118,24 +118,41 @@ def test_a_curriculum_begins_with_easier_examples():
     assert asked == [None, None, 2, 3]
 
 
-def test_labels_of_pixels_are_those_of_the_curriculum():
+def labelled_task():
     asked = []
 
-    def load(split, data_dir=None, *, examples=None, contour_length=None, dashes=False):
-        asked.append((contour_length, dashes))
-        labels = [np.full((50, 4), contour_length or 1, np.uint8)] if dashes else []
-        return np.ones((50, 4, 1), "float32"), Y, *labels
+    def load(split, data_dir=None, *, examples=None, contour_length=None, step_labels=False):
+        asked.append((contour_length, step_labels))
+        steps = [np.full((50, 4), contour_length or 1, np.uint8)] if step_labels else []
+        return np.ones((50, 4, 1), "float32"), Y, *steps
 
-    task = types.SimpleNamespace(load=load, __name__="task", CONTOUR_LENGTHS=range(2, 4))
-    data = Splits(task).training(8, seed=1, curriculum=(2, None), dashes=True)
+    given = {"CONTOUR_LENGTHS": range(2, 4), "STEP_WEIGHTS": (1.0,) * 4, "__name__": "task"}
+    return types.SimpleNamespace(load=load, asked=asked, **given)
+
+
+@pytest.mark.parametrize("curriculum", [(2, None), None])
+def test_labels_of_steps_are_those_of_the_curriculum(curriculum):
+    task = labelled_task()
+    data = Splits(task).training(8, seed=1, curriculum=curriculum, step_labels=True)
     plain = Splits(task).training(8, seed=1)
-    for number, label in enumerate((2, 1, 255)):
+    for number, label in enumerate((2, 1, 255) if curriculum else (1, 1, 1)):
         found = [y for _, y in data.epoch(number)]
         assert [y["logits"].tolist() for y in found] == labels(plain.epoch(number))
-        assert {int(value) for y in found for value in np.unique(y["pixels"])} == {label}
-    assert asked == [(None, False), (None, False), (2, True), (None, True)]
-    alone = Splits(task).training(8, seed=1, curriculum=(None,))
-    assert labels(alone.epoch(0)) == labels(plain.epoch(0))
+        assert {int(value) for y in found for value in np.unique(y["steps"])} == {label}
+    expected = [(None, False), (None, False), (2, True), (None, True)]
+    assert task.asked == (expected if curriculum else [(None, True), (None, False)])
+
+
+def test_a_curriculum_of_the_tasks_own():
+    task = labelled_task()
+    expected = labels(Splits(task).training(8, seed=1).epoch(0))
+    assert labels(Splits(task).training(8, seed=1, curriculum=(None,)).epoch(0)) == expected
+
+
+def test_labels_of_steps_that_a_task_lacks_are_refused():
+    task = importlib.import_module("keras_dss.datasets.smnist")
+    with pytest.raises(ValueError, match="Expected step_labels 0: smnist has none"):
+        Splits(task, smoke=True).training(2, 0, step_labels=True)
 
 
 @pytest.mark.parametrize(

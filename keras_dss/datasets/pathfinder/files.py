@@ -1,7 +1,7 @@
 """Pathfinder images on disk: drawn by several processes, or converted from an official copy.
 
 A split is a folder with the files x.npy, uint8 (n, size^2), and y.npy, uint8 (n,); with labels of
-pixels also dashes.npy, uint8 (n, size^2). It is written under a temporary name and renamed when it
+pixels also steps.npy, uint8 (n, size^2). It is written under a temporary name and renamed when it
 is whole, and read as a memory map; a damaged one is replaced.
 """
 
@@ -30,11 +30,11 @@ SMALL = 2**26  # bytes of an official copy that is not worth a converted one
 
 def load(
     task, size, split, data_dir, examples=None, cache_dir=None, seed=0, workers=None, progress=True,
-    contour_length=None, dashes=False,
+    contour_length=None, step_labels=False,
 ):  # fmt: skip
     """Returns x, uint8 (n, size^2), and y, uint8 (n,), of a split of the task of that name.
 
-    With a `contour_length` they are easier images; with `dashes` labels of pixels, uint8
+    With a `contour_length` they are easier images; with `step_labels` those of pixels, uint8
     (n, size^2), follow. Both are always drawn.
     """
     split = check_split(split, SPLITS)
@@ -53,10 +53,10 @@ def load(
             f"dashes. Received: {contour_length}"
         )
     cache = cache_folder(cache_dir)
-    folder = None if easy or dashes else official.find(data_folder(data_dir), size)
+    folder = None if easy or step_labels else official.find(data_folder(data_dir), size)
     if folder is None:
         return _load_generated(
-            task, size, split, examples, cache, seed, workers, progress, contour_length, dashes
+            task, size, split, examples, cache, seed, workers, progress, contour_length, step_labels
         )
 
     paths, labels = official.read_metadata(folder)
@@ -87,7 +87,7 @@ def load(
 
 
 def _load_generated(
-    task, size, split, examples, cache, seed, workers, progress, contour_length, dashes
+    task, size, split, examples, cache, seed, workers, progress, contour_length, step_labels
 ):  # fmt: skip
     total = SPLITS[split]
     examples = total if examples is None else examples
@@ -98,25 +98,27 @@ def _load_generated(
         )
     number = list(SPLITS).index(split)
     kind = "" if contour_length is None else f"-contours{contour_length}"
-    kind += "-dashes" if dashes else ""
+    kind += "-steps" if step_labels else ""
     name = f"{task}-v{GENERATOR_VERSION}-seed{seed}{kind}-{split}"
     for count in (total, examples):
-        found = _read(cache / f"{name}-{count}", dashes)
+        found = _read(cache / f"{name}-{count}", step_labels)
         if found is not None:
             return tuple(array[:examples] for array in found)
     if examples <= SETTINGS[size].chunk:
-        x, y, *z = generate_chunk(SETTINGS[size], seed, number, 0, contour_length, dashes)
+        x, y, *z = generate_chunk(SETTINGS[size], seed, number, 0, contour_length, step_labels)
         x, *z = (array.reshape(len(array), -1) for array in (x, *z))
         return tuple(array[:examples] for array in (x, y, *z))
     target = cache / f"{name}-{examples}"
     shutil.rmtree(target, ignore_errors=True)
     with new_folder(target) as temporary, _progress(progress, examples, "Drawing") as advance:
-        generate(temporary, size, seed, number, examples, workers, advance, contour_length, dashes)
-    return _read(target, dashes)
+        generate(
+            temporary, size, seed, number, examples, workers, advance, contour_length, step_labels
+        )
+    return _read(target, step_labels)
 
 
 def generate(
-    folder, size, seed, split, examples, workers, advance, contour_length=None, dashes=False
+    folder, size, seed, split, examples, workers, advance, contour_length=None, step_labels=False
 ):  # fmt: skip
     """Draws the files of a split into an existing folder, in `workers` processes.
 
@@ -128,7 +130,7 @@ def generate(
     Raises:
         RuntimeError: if a process fails.
     """
-    paths = _paths(folder, dashes)
+    paths = _paths(folder, step_labels)
     for path in paths:
         _create(path, (examples,) if path.stem == "y" else (examples, size**2))
     workers = min(workers, -(-examples // SETTINGS[size].chunk))
@@ -189,14 +191,14 @@ def _create(path, shape):
     return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
 
 
-def _paths(folder, dashes=False):
-    return [folder / f"{name}.npy" for name in ("x", "y", *(["dashes"] if dashes else []))]
+def _paths(folder, step_labels=False):
+    return [folder / f"{name}.npy" for name in ("x", "y", *(["steps"] if step_labels else []))]
 
 
-def _read(folder, dashes=False):
+def _read(folder, step_labels=False):
     """The arrays of a split, or None if the folder is missing or damaged."""
     try:
-        x, y, *z = (np.load(path, mmap_mode="r") for path in _paths(folder, dashes))
+        x, y, *z = (np.load(path, mmap_mode="r") for path in _paths(folder, step_labels))
         y = np.array(y)
     except (OSError, EOFError, ValueError):
         return None

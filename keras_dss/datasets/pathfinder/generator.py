@@ -244,11 +244,12 @@ def draw_chunk(settings, seed, split, chunk, contour_length=None):
     return scenes, rng.permutation(np.arange(settings.chunk, dtype=np.uint8) % 2)
 
 
-def generate_chunk(settings, seed, split, chunk, contour_length=None, dashes=False):
+def generate_chunk(settings, seed, split, chunk, contour_length=None, step_labels=False):
     """Images (chunk, size, size) and labels (chunk,) of chunk number `chunk`, both uint8.
 
-    With `dashes` also the labels of the pixels (chunk, size, size), see `label_pixels`.
+    With `step_labels` also the labels of the pixels (chunk, size, size), see `label_pixels`.
     """
     scenes, labels = draw_chunk(settings, seed, split, chunk, contour_length)
     images = render(settings, scenes, labels)
-    return (images, labels, label_pixels(settings, scenes, labels)) if dashes else (images, labels)
+    steps = [label_pixels(settings, scenes, labels)] if step_labels else []
+    return images, labels, *steps

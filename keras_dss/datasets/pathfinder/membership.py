@@ -5,8 +5,6 @@ import numpy as np
 from keras_dss.datasets.pathfinder.render import dashes
 
 EMPTY, OTHER, CONTOUR = range(3)
-NUM_LABELS = 3
-UNKNOWN = 255  # of images that were not drawn with labels
 
 
 def label_pixels(settings, scenes, labels):

@@ -40,7 +40,7 @@ def main(size, seed, split, worker, workers, contour_length, *paths):
     examples = np.load(paths[0], mmap_mode="r").shape[0]
     for chunk in range(int(worker), -(-examples // settings.chunk), int(workers)):
         arrays = generate_chunk(
-            settings, int(seed), int(split), chunk, contour_length, dashes=len(paths) > 2
+            settings, int(seed), int(split), chunk, contour_length, step_labels=len(paths) > 2
         )
         first = chunk * settings.chunk
         count = min(settings.chunk, examples - first)

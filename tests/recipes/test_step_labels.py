@@ -1,4 +1,4 @@
-"""Trainings with labels of pixels beside those of the images."""
+"""Trainings with labels of steps beside those of the sequences."""
 
 import keras
 import numpy as np
@@ -7,17 +7,18 @@ import pytest
 from keras_dss.datasets import OnDevice
 from keras_dss.models import DSSClassifier, DSSRegressor
 from recipes.clock import Clock
-from recipes.data import CLASSES, PIXELS, Curriculum, Epochs
+from recipes.data import SEQUENCE, STEPS, Curriculum, Epochs
 from recipes.files import read_checkpoint
-from recipes.pixel_labels import EMPTY_WEIGHT, PixelLoss, with_head
 from recipes.settings import TrainingSettings
+from recipes.step_labels import StepLoss, with_head
 from recipes.training import Training
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(24, 16, 1)).astype("float32")
-Y = {CLASSES: np.arange(24) % 2, PIXELS: RNG.integers(0, 3, (24, 16)).astype("uint8")}
-OWN = {CLASSES: Y[CLASSES], PIXELS: np.broadcast_to(np.uint8(255), (24, 16))}
-SETTINGS = TrainingSettings(epochs=2, batch_size=12, curriculum=(2,), dashes=0.5)
+Y = {SEQUENCE: np.arange(24) % 2, STEPS: RNG.integers(0, 3, (24, 16)).astype("uint8")}
+OWN = {SEQUENCE: Y[SEQUENCE], STEPS: np.broadcast_to(np.uint8(255), (24, 16))}
+WEIGHTS = (0.1, 1.0, 1.0)
+SETTINGS = TrainingSettings(epochs=2, batch_size=12, curriculum=(2,), step_labels=0.5)
 
 
 def make_model():
@@ -29,10 +30,10 @@ def make_model():
 def make_training(folder, settings=SETTINGS, resident=False):
     own, easier = (Epochs(X, labels, 12, seed=1, resident=resident) for labels in (OWN, Y))
     data = Curriculum((2,), lambda grade: easier, own)
-    validation = Epochs(X, Y[CLASSES], 12, seed=1)
+    validation = Epochs(X, Y[SEQUENCE], 12, seed=1)
     return Training(
         make_model(), data, lambda: validation.epoch(0), settings, seed=1, folder=folder,
-        name="pixels", identity={},
+        name="steps", identity={}, step_weights=WEIGHTS,
     )  # fmt: skip
 
 
@@ -44,32 +45,32 @@ def test_the_loss_is_that_of_a_plain_sum():
     for row, step in np.ndindex(2, 3):
         label = pooled[row][step]
         if label < 255:
-            weight = EMPTY_WEIGHT if label == 0 else 1.0
+            weight = WEIGHTS[label]
             values = logits[row, step].astype("float64")
             total += weight * (np.log(np.exp(values).sum()) - values[label])
             weights += weight
-    found = keras.ops.convert_to_numpy(PixelLoss()(labels, logits))
+    found = keras.ops.convert_to_numpy(StepLoss(WEIGHTS)(labels, logits))
     np.testing.assert_allclose(found, total / weights, rtol=1e-6)
     unknown = np.full((2, 6), 255)
-    assert float(keras.ops.convert_to_numpy(PixelLoss()(unknown, logits))) == 0.0
+    assert float(keras.ops.convert_to_numpy(StepLoss(WEIGHTS)(unknown, logits))) == 0.0
 
 
 def test_both_outputs_are_of_the_same_layers():
     model = make_model()
-    joint = with_head(model)
+    joint = with_head(model, 3)
     outputs = joint(X[:4])
     assert {name: tuple(value.shape) for name, value in outputs.items()} == {
-        CLASSES: (4, 2),
-        PIXELS: (4, 8, 3),
+        SEQUENCE: (4, 2),
+        STEPS: (4, 8, 3),
     }
-    expected, found = map(keras.ops.convert_to_numpy, (model(X[:4]), outputs[CLASSES]))
+    expected, found = map(keras.ops.convert_to_numpy, (model(X[:4]), outputs[SEQUENCE]))
     np.testing.assert_array_equal(expected, found)
     assert len(joint.weights) == len(model.weights) + 2
 
 
 def test_a_model_without_a_readout_is_refused():
     with pytest.raises(ValueError, match="with a readout. Received: DSSRegressor"):
-        with_head(DSSRegressor(1, features=4, num_blocks=1, state_size=4, readout=None))
+        with_head(DSSRegressor(1, features=4, num_blocks=1, state_size=4, readout=None), 3)
 
 
 def test_stopping_at_every_step_changes_nothing(tmp_path):
@@ -86,13 +87,13 @@ def test_stopping_at_every_step_changes_nothing(tmp_path):
 
 def test_the_labels_are_learned_in_the_curriculum_alone(tmp_path):
     training = make_training(tmp_path)
-    head = training.trained.get_layer(PIXELS)
+    head = training.trained.get_layer(STEPS)
     before = keras.ops.convert_to_numpy(head.kernel).copy()
     gradients = []
     for number in (0, 1):
         x, labels = training.data.epoch(number)[0]
         logs = training.trained.evaluate(x, labels, verbose=0, return_dict=True)
-        gradients.append(logs[f"{PIXELS}_loss"])
+        gradients.append(logs[f"{STEPS}_loss"])
     assert gradients[0] > 0.5 and gradients[1] == 0.0
     assert training.run()
     assert not np.array_equal(before, keras.ops.convert_to_numpy(head.kernel))
@@ -120,9 +121,9 @@ def test_compiled_loops_train_as_single_steps_do(tmp_path, monkeypatch):
 
 def test_resident_labels_are_those_of_the_host():
     host, device = (Epochs(X, Y, 12, seed=1, resident=resident) for resident in (False, True))
-    assert isinstance(device.y[PIXELS], OnDevice)
+    assert isinstance(device.y[STEPS], OnDevice)
     for (x, y), (x_on, y_on) in zip(host.epoch(2), device.epoch(2), strict=True):
         np.testing.assert_array_equal(x, keras.ops.convert_to_numpy(x_on))
-        for name in (CLASSES, PIXELS):
+        for name in (SEQUENCE, STEPS):
             assert y[name].dtype == np.int32
             np.testing.assert_array_equal(y[name], keras.ops.convert_to_numpy(y_on[name]))
