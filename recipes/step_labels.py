@@ -34,7 +34,8 @@ def with_head(model, num_labels):
     readout = next((layer for layer in model.layers if layer.name == "readout"), None)
     if readout is None:
         raise ValueError(f"Expected a model with a readout. Received: {type(model).__name__}")
-    steps = StepHead(num_labels, name=STEPS, dtype="float32")(readout.input)
+    features = keras.tree.flatten(readout.input)[0]  # (B, S, H); a mask may follow
+    steps = StepHead(num_labels, name=STEPS, dtype="float32")(features)
     return keras.Model(model.input, {SEQUENCE: model.output, STEPS: steps}, name=model.name)
 
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_dss import scoring
 from keras_dss.datasets import OnDevice
 from keras_dss.models import DSSClassifier, DSSRegressor
 from recipes.clock import Clock
@@ -66,6 +67,23 @@ def test_both_outputs_are_of_the_same_layers():
     expected, found = map(keras.ops.convert_to_numpy, (model(X[:4]), outputs[SEQUENCE]))
     np.testing.assert_array_equal(expected, found)
     assert len(joint.weights) == len(model.weights) + 2
+
+
+def test_padded_tokens_change_nothing():
+    model = DSSClassifier(10, features=8, num_blocks=1, state_size=4, vocabulary_size=16)
+    joint = with_head(model, 10)
+    losses = {SEQUENCE: scoring.make_loss("classification"), STEPS: StepLoss([1.0] * 10)}
+    joint.compile(loss=losses, loss_weights={SEQUENCE: 1.0, STEPS: 0.5})
+    tokens, steps = np.full((4, 12), 5), np.full((4, 12), 255)
+    tokens[:, 9:], steps[:, 4] = 0, 3
+    logs = [
+        joint.evaluate(tokens[:, :length], labels, verbose=0, return_dict=True)
+        for length in (9, 12)
+        for labels in [{SEQUENCE: np.arange(4), STEPS: steps[:, :length]}]
+    ]
+    assert logs[0][f"{STEPS}_loss"] > 0.1
+    for name, value in logs[0].items():
+        np.testing.assert_allclose(value, logs[1][name], rtol=1e-5, err_msg=name)
 
 
 def test_a_model_without_a_readout_is_refused():
