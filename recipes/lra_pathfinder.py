@@ -4,13 +4,16 @@ Paper:    Ezoe and Sato, arXiv 2402.15993: pretrain a model with a large state s
           layers by balanced truncation, train the small models.
 Task:     Tay et al., arXiv 2011.04006
 Command:  python -m recipes.run --recipe=lra_pathfinder --stage=all
-Cost:     an epoch takes ten to fifteen minutes on two CPU cores
-Score:    none yet
-Why:      four pixels of a row become one step before the first block, which makes a step four
-          times as cheap. The first epochs draw shorter contours: twelve epochs of the task's own
-          images taught nothing, and those with at most 5 dashes are learned within one or two.
-          From 9 dashes to the task's own images alone was too far, all was lost again; so the
-          last grades mix all lengths.
+Cost:     minutes, and the hardware, per model: in the cards of zoo/lra_pathfinder_*
+Score:    accuracy on 20,000 test images: in the same cards
+Why:      labels of pixels, which say at each dash whether it is on the contour that begins at the
+          first marker. One bit an image taught these models nothing in twelve epochs, and shorter
+          contours in the first epochs did not lead to the task's own; to follow a contour is
+          learned outwards from the pixels beside the marker. The first epochs draw contours of 2
+          to 14 dashes, the last has the task's own labels alone. Four pixels of a row become one
+          step before the first block, which makes a step four times as cheap, and the step sizes
+          begin four times as large for it. Batch normalization learned faster than layer
+          normalization.
 """
 
 import dataclasses
