@@ -392,15 +392,15 @@ class Stages:
 
     def _account(self, name, facts):
         """Return what a card says of the training, and of that before it."""
-        chosen = f"the best of {len(facts['history'])} validations is kept"
-        training = facts["origin"]["training"]
+        training, told = facts["origin"]["training"], []
         if training.get("curriculum"):
             most = ", ".join(str(length or "the task's own") for length in training["curriculum"])
-            told = f"first epochs on drawn images, most dashes of a contour: {most}"
-            chosen = f"{told}; {chosen}"
+            told.append(f"first epochs on drawn images, most dashes of a contour: {most}")
         if training.get("step_labels"):
             within = " in these epochs" if training.get("curriculum") else ""
-            chosen = f"labels of the steps as further targets{within}; {chosen}"
+            told.append(f"the data's labels of steps as further targets{within}")
+        told.append(f"the best of {len(facts['history'])} validations is kept")
+        chosen = "; ".join(told)
         found = {key: facts[key] for key in ("epochs", "minutes", "hardware")}
         if self.settings.start == "recipe":
             child, parent = self.settings.models[name], self.settings.parent
