@@ -30,7 +30,7 @@ _pretrain = TrainingSettings(
     step_labels=1.0,
 )
 _train = dataclasses.replace(
-    _pretrain, epochs=1, learning_rate=1e-3, warmup=0.1, curriculum=None, step_labels=0.0
+    _pretrain, epochs=1, learning_rate=1e-3, warmup=0.1, curriculum=(None,)
 )
 
 settings = Settings(
