@@ -9,11 +9,11 @@ import numpy as np
 from keras_dss import datasets
 from keras_dss.datasets import OnDevice
 from keras_dss.datasets.batches import Batches, choose_boundaries, sequence_lengths
+from keras_dss.datasets.labels import UNKNOWN
 from recipes.augmentation import augmented, check
 
 DIGEST_ROWS = 4096  # of an array at a time
 SEQUENCE, STEPS = "logits", "steps"  # two kinds of labels, by the outputs they are for
-UNKNOWN = 255  # label of a step that has none
 
 
 def map_labels(function, *labels):
@@ -153,31 +153,38 @@ class Splits:
     def training(self, batch_size, seed, augmentation=None, curriculum=None, step_labels=False):
         """Return the training split's `Epochs`, or a `Curriculum` that ends with them.
 
-        With `step_labels` the labels are dicts, of the `SEQUENCE` and its `STEPS`; the latter are
-        unknown in the epochs after a curriculum.
+        With `step_labels` the labels are dicts, of the `SEQUENCE` and its `STEPS`. Where only the
+        examples of a curriculum have them, they are unknown in the epochs after it.
 
         Raises:
             ValueError: a curriculum, or labels of steps, that the task does not have.
         """
+        name = self.task.__name__.rpartition(".")[2]
+        known = getattr(self.task, "CONTOUR_LENGTHS", ())
         if step_labels and not hasattr(self.task, "STEP_WEIGHTS"):
-            name = self.task.__name__.rpartition(".")[2]
             raise ValueError(f"Expected step_labels 0: {name} has none. Received: {step_labels}")
+        if step_labels and known and not curriculum:
+            raise ValueError(
+                f"Expected a curriculum: only drawn images of {name} have labels of steps. "
+                f"Received: step_labels, and curriculum={curriculum}"
+            )
         options = self.mask_zeros, self.resident, self.num_lengths, augmentation
 
-        def epochs(x, y, *steps):
-            labels = {SEQUENCE: y, STEPS: steps[0]} if step_labels else y
+        def epochs(x, y, steps=None):
+            labels = {SEQUENCE: y, STEPS: steps} if step_labels else y
             return Epochs(x, labels, batch_size, seed, *options)
 
         given = {"step_labels": True} if step_labels else {}
-        if step_labels and not curriculum:
-            return epochs(*self.task.load("train", self.data_dir, **given))
-        x, y = self.get("train")
-        own = epochs(x, y, np.broadcast_to(np.uint8(UNKNOWN), x.shape[:2]))
+        if step_labels and not known:
+            x, y, steps = self.task.load("train", self.data_dir, **given)
+            self.loaded["train"] = x, y
+        else:
+            x, y = self.get("train")
+            steps = np.broadcast_to(np.uint8(UNKNOWN), x.shape[:2])
+        own = epochs(x, y, steps)
         if not curriculum:
             return own
-        known = getattr(self.task, "CONTOUR_LENGTHS", ())
         if not known or not set(curriculum) <= {*known, None}:
-            name = self.task.__name__.rpartition(".")[2]
             expected = f"of contour lengths {known[0]} to {known[-1]}" if known else "None"
             raise ValueError(f"Expected a curriculum {expected} for {name}. Received: {curriculum}")
 

@@ -1,6 +1,8 @@
-"""Labels read from files."""
+"""Labels of sequences, read from files, and of their steps."""
 
 import numpy as np
+
+UNKNOWN = 255  # label of a step that has none
 
 
 def check_labels(labels, num_classes, where):

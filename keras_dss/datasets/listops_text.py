@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_dss.datasets.labels import UNKNOWN
 from keras_dss.datasets.listops_generator import (
     CLOSE,
     MAX,
@@ -163,7 +164,7 @@ def _evaluate_each(x):
             f"Received: {decode(x[wrong.argmax()])[:60]!r}"
         )
     depth = depth.reshape(-1) - operator
-    values = np.full(tokens.size, 255, np.uint8)
+    values = np.full(tokens.size, UNKNOWN, np.uint8)
     inner = np.zeros(0, np.int64)  # the arguments of the operators of a depth, in their order
     for level in range(int(depth.max(initial=-1)), -1, -1):
         there = depth == level

@@ -118,7 +118,7 @@ def test_a_curriculum_begins_with_easier_examples():
     assert asked == [None, None, 2, 3]
 
 
-def labelled_task():
+def labelled_task(**given):
     asked = []
 
     def load(split, data_dir=None, *, examples=None, contour_length=None, step_labels=False):
@@ -126,25 +126,39 @@ def labelled_task():
         steps = [np.full((50, 4), contour_length or 1, np.uint8)] if step_labels else []
         return np.ones((50, 4, 1), "float32"), Y, *steps
 
-    given = {"CONTOUR_LENGTHS": range(2, 4), "STEP_WEIGHTS": (1.0,) * 4, "__name__": "task"}
+    given |= {"STEP_WEIGHTS": (1.0,) * 4, "__name__": "task"}
     return types.SimpleNamespace(load=load, asked=asked, **given)
 
 
-@pytest.mark.parametrize("curriculum", [(2, None), None])
-def test_labels_of_steps_are_those_of_the_curriculum(curriculum):
-    task = labelled_task()
-    data = Splits(task).training(8, seed=1, curriculum=curriculum, step_labels=True)
+def steps_and_labels(epochs):
+    found = [y for _, y in epochs]
+    return {int(v) for y in found for v in np.unique(y["steps"])}, [
+        y["logits"].tolist() for y in found
+    ]
+
+
+def test_labels_of_steps_are_those_of_the_curriculum():
+    task = labelled_task(CONTOUR_LENGTHS=range(2, 4))
+    data = Splits(task).training(8, seed=1, curriculum=(2, None), step_labels=True)
     plain = Splits(task).training(8, seed=1)
-    for number, label in enumerate((2, 1, 255) if curriculum else (1, 1, 1)):
-        found = [y for _, y in data.epoch(number)]
-        assert [y["logits"].tolist() for y in found] == labels(plain.epoch(number))
-        assert {int(value) for y in found for value in np.unique(y["steps"])} == {label}
-    expected = [(None, False), (None, False), (2, True), (None, True)]
-    assert task.asked == (expected if curriculum else [(None, True), (None, False)])
+    for number, label in enumerate((2, 1, 255)):
+        assert steps_and_labels(data.epoch(number)) == ({label}, labels(plain.epoch(number)))
+    assert task.asked == [(None, False), (None, False), (2, True), (None, True)]
+    with pytest.raises(ValueError, match="Expected a curriculum: only drawn images of task have"):
+        Splits(task).training(8, seed=1, step_labels=True)
+
+
+def test_labels_of_steps_of_a_tasks_own_examples():
+    task = labelled_task()
+    splits = Splits(task)
+    data, plain = splits.training(8, seed=1, step_labels=True), splits.training(8, seed=1)
+    for number in range(3):
+        assert steps_and_labels(data.epoch(number)) == ({1}, labels(plain.epoch(number)))
+    assert task.asked == [(None, True)]  # loaded once
 
 
 def test_a_curriculum_of_the_tasks_own():
-    task = labelled_task()
+    task = labelled_task(CONTOUR_LENGTHS=range(2, 4))
     expected = labels(Splits(task).training(8, seed=1).epoch(0))
     assert labels(Splits(task).training(8, seed=1, curriculum=(None,)).epoch(0)) == expected
 
