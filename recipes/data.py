@@ -162,7 +162,7 @@ class Splits:
         name = self.task.__name__.rpartition(".")[2]
         known = getattr(self.task, "CONTOUR_LENGTHS", ())
         if step_labels and not hasattr(self.task, "STEP_WEIGHTS"):
-            raise ValueError(f"Expected step_labels 0: {name} has none. Received: {step_labels}")
+            raise ValueError(f"Expected no step_labels: {name} has none. Received: {step_labels}")
         if step_labels and known and not curriculum:
             raise ValueError(
                 f"Expected a curriculum: only drawn images of {name} have labels of steps. "
