@@ -45,9 +45,13 @@ ONCE = {
 
 # Threads of OpenMP that wait for each other in turns slow torch down a hundredfold when others run.
 THREADS = {"OMP_NUM_THREADS": "1"}
-# JAX compiles small programs in test after test: they are not optimised for the few numbers that
-# they compute, and not kept in a folder, for reading them there has ended a process.
-COMPILING = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
+# JAX compiles the same small programs in test after test, and in every process that they start:
+# they are kept, and not optimised for the few numbers that they compute.
+COMPILING = {
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    "XLA_FLAGS": "--xla_backend_optimization_level=0",
+}
 LINE_SECONDS = 60.0
 
 
@@ -63,7 +67,8 @@ def run(backend, arguments):
         with open(path, "w") as output:
             environment = os.environ | {"KERAS_BACKEND": backend} | THREADS
             if backend == "jax":
-                environment |= COMPILING
+                cache = {"JAX_COMPILATION_CACHE_DIR": os.path.join(folder, "jax")}
+                environment |= COMPILING | cache
             process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
         while process.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):

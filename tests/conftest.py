@@ -18,3 +18,13 @@ hypothesis.settings.load_profile("repeatable")
 @pytest.fixture(autouse=True)
 def seed():
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled():
+    """Frees what JAX compiled for a module: a process may map 65,530 pieces of memory, no more."""
+    yield
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.clear_caches()
