@@ -5,6 +5,8 @@ or tell the value of an expression in the middle of another. Labels of the steps
 at each of them, and the easy ones are learned at once. The head is thrown away after the training.
 """
 
+import math
+
 import keras
 import numpy as np
 from keras import ops
@@ -14,7 +16,7 @@ from recipes.data import SEQUENCE, STEPS, UNKNOWN
 
 @keras.saving.register_keras_serializable(package="keras_dss_recipes")
 class StepHead(keras.layers.Dense):
-    """Logits of the labels of steps, (B, S, H) to (B, S, K).
+    """Logits of the labels of steps, (B, S, H) to (B, S, r K): of r steps in a row that are one.
 
     No mask follows them: labels of padded steps are unknown.
     """
@@ -35,22 +37,21 @@ def with_head(model, num_labels):
     if readout is None:
         raise ValueError(f"Expected a model with a readout. Received: {type(model).__name__}")
     features = keras.tree.flatten(readout.input)[0]  # (B, S, H); a mask may follow
-    steps = StepHead(num_labels, name=STEPS, dtype="float32")(features)
+    joined = math.prod(model.get_config().get("downsampling") or [1])
+    steps = StepHead(joined * num_labels, name=STEPS, dtype="float32")(features)
     return keras.Model(model.input, {SEQUENCE: model.output, STEPS: steps}, name=model.name)
 
 
 @keras.saving.register_keras_serializable(package="keras_dss_recipes")
 class StepLoss(keras.losses.Loss):
-    """Cross-entropy of labels (B, L) and logits (B, L / r, K), each of r steps in a row.
-
-    The label of several steps is the largest known one of theirs. The mean is over the weights of
-    the known labels.
+    """Cross-entropy of labels (B, L) and logits (B, L / r, r K), the mean over the weights of the
+    labels that are known.
 
     Args:
         weights: K numbers, of the labels.
 
     >>> loss = StepLoss([0.1, 1.0, 1.0])
-    >>> logits = ops.zeros((1, 2, 3))
+    >>> logits = ops.zeros((1, 2, 6))
     >>> round(float(loss(ops.array([[0, 2, 255, 255]]), logits)), 4)  # log 3
     1.0986
     """
@@ -60,13 +61,14 @@ class StepLoss(keras.losses.Loss):
         self.weights = tuple(weights)
 
     def call(self, y_true, y_pred):
-        shape = ops.shape(y_pred)
-        labels = ops.cast(ops.reshape(y_true, (shape[0], shape[1], -1)), "int32")
-        labels = ops.where(ops.equal(labels, UNKNOWN), -1, labels)
-        labels = ops.max(labels, axis=-1)  # (B, S)
-        targets = ops.one_hot(labels, len(self.weights))  # zeros where unknown
-        weights = targets * np.asarray(self.weights, "float32")  # (B, S, K)
-        entropy = -ops.sum(weights * ops.log_softmax(y_pred))
+        count = len(self.weights)
+        labels = ops.cast(y_true, "int32")
+        logits = ops.reshape(y_pred, (ops.shape(y_pred)[0], -1, count))
+        logits = logits[:, : ops.shape(labels)[1]]  # (B, L, K); the last may be of padding
+        labels = ops.where(ops.equal(labels, UNKNOWN), -1, labels)  # (B, L)
+        targets = ops.one_hot(labels, count)  # zeros where unknown
+        weights = targets * np.asarray(self.weights, "float32")  # (B, L, K)
+        entropy = -ops.sum(weights * ops.log_softmax(logits))
         return entropy / ops.maximum(ops.sum(weights), 1.0)
 
     def get_config(self):

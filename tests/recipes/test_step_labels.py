@@ -39,19 +39,23 @@ def make_training(folder, settings=SETTINGS, resident=False):
 
 
 def test_the_loss_is_that_of_a_plain_sum():
-    logits = RNG.normal(size=(2, 3, 3)).astype("float32")
-    labels = np.array([[0, 0, 0, 2, 1, 0], [255, 255, 1, 2, 0, 0]])
-    pooled = [[0, 2, 1], [255, 2, 0]]
+    logits = RNG.normal(size=(2, 3, 6)).astype("float32")  # of two steps each
+    labels = np.array([[0, 0, 0, 2, 1, 0], [255, 255, 1, 2, 255, 0]])
     total, weights = 0.0, 0.0
-    for row, step in np.ndindex(2, 3):
-        label = pooled[row][step]
+    for row, step in np.ndindex(2, 6):
+        label = labels[row, step]
         if label < 255:
             weight = WEIGHTS[label]
-            values = logits[row, step].astype("float64")
+            values = logits[row, step // 2].astype("float64")[3 * (step % 2) :][:3]
             total += weight * (np.log(np.exp(values).sum()) - values[label])
             weights += weight
     found = keras.ops.convert_to_numpy(StepLoss(WEIGHTS)(labels, logits))
     np.testing.assert_allclose(found, total / weights, rtol=1e-6)
+    whole = np.pad(labels[:, :5], ((0, 0), (0, 1)), constant_values=255)
+    found, expected = (
+        keras.ops.convert_to_numpy(StepLoss(WEIGHTS)(y, logits)) for y in (labels[:, :5], whole)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
     unknown = np.full((2, 6), 255)
     assert float(keras.ops.convert_to_numpy(StepLoss(WEIGHTS)(unknown, logits))) == 0.0
 
@@ -62,7 +66,7 @@ def test_both_outputs_are_of_the_same_layers():
     outputs = joint(X[:4])
     assert {name: tuple(value.shape) for name, value in outputs.items()} == {
         SEQUENCE: (4, 2),
-        STEPS: (4, 8, 3),
+        STEPS: (4, 8, 6),  # two steps are one
     }
     expected, found = map(keras.ops.convert_to_numpy, (model(X[:4]), outputs[SEQUENCE]))
     np.testing.assert_array_equal(expected, found)
