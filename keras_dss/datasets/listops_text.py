@@ -129,21 +129,23 @@ def _parenthesise(symbols):
 
 
 def evaluate_each(x):
-    """Returns the value of every expression in expressions, where its operator stands.
+    """Returns the value of every expression in expressions, and what it is on the way.
 
     Args:
         x: uint8 (n, L), whole expressions, padded with 0.
 
     Returns:
-        uint8 (n, L), 0 to 9 at operators, 255 everywhere else.
+        uint8 (n, L), values 0 to 9: at an operator that of the expression that it begins; at a
+        digit, and at the bracket that closes an argument, the value that the expression around it
+        would have if it ended there. 255 elsewhere: at the last bracket and in the padding.
 
     Raises:
         ValueError: if a row is not one complete expression.
 
     Example:
 
-    >>> evaluate_each(encode(["[MAX 3 [MIN 2 4 ] ]"]))[0, :5]
-    array([  3, 255,   2, 255, 255], dtype=uint8)
+    >>> evaluate_each(encode(["[SM 3 [MIN 2 4 ] 9 ]"]))[0, :9]
+    array([  4,   3,   2,   2,   2,   5,   4, 255, 255], dtype=uint8)
     """
     x = np.asarray(x)
     parts = [_evaluate_each(x[row : row + ROWS]) for row in range(0, len(x), ROWS)]
@@ -165,19 +167,26 @@ def _evaluate_each(x):
         )
     depth = depth.reshape(-1) - operator
     values = np.full(tokens.size, UNKNOWN, np.uint8)
-    inner = np.zeros(0, np.int64)  # the arguments of the operators of a depth, in their order
+    digit, close = (tokens >= 1) & (tokens <= 10), tokens == CLOSE
+    starts, ends = np.zeros((2, 0), np.int64)  # of the arguments of a depth, in their order
     for level in range(int(depth.max(initial=-1)), -1, -1):
         there = depth == level
         operators = np.flatnonzero(there & operator)
         if operators.size:
-            digits = tokens[inner] - np.uint8(1)
-            digits = np.where(operator[inner], values[inner], digits)
-            first = np.searchsorted(inner, operators)
-            count = np.diff(first, append=inner.size).astype(np.uint8)
+            first = np.searchsorted(starts, operators)
+            count = np.diff(first, append=starts.size)
             if not count.all():
                 raise ValueError("Expected an argument for every operator. Received: none for one")
-            values[operators] = apply_operators(tokens[operators], count, digits)
-        inner = np.flatnonzero(there & ((tokens >= 1) & (tokens <= 10) | operator))
+            arguments = np.where(operator[starts], values[starts], tokens[starts] - np.uint8(1))
+            symbols = np.repeat(tokens[operators], count)
+            size = np.arange(starts.size) - np.repeat(first, count) + 1  # of the arguments so far
+            begin = np.cumsum(size) - size
+            so_far = np.arange(size.sum()) + np.repeat(np.repeat(first, count) - begin, size)
+            found = apply_operators(symbols, size.astype(np.uint8), arguments[so_far])
+            values[ends] = found
+            values[operators] = found[first + count - 1]
+        starts = np.flatnonzero(there & (digit | operator))
+        ends = np.flatnonzero(there & (digit | close))
     return values.reshape(x.shape)
 
 

@@ -84,14 +84,14 @@ def load(
         seed: non-negative int, for generated data.
         workers: threads for the generation. Defaults to the number of processors, at most 8.
         progress: whether to show a progress bar while generating.
-        step_labels: whether to return the values of all expressions within the expressions too:
-            easier questions that a training may ask beside the task's own.
+        step_labels: whether to return the values on the way too: easier questions that a training
+            may ask beside the task's own.
 
     Returns:
         x: uint8 (n, 2000), tokens below `VOCABULARY_SIZE`, padded with 0 on the right.
         y: uint8 (n,), values 0 to 9.
-        z: with `step_labels`, uint8 (n, 2000): at each operator the value of the expression that it
-            begins, elsewhere 255.
+        z: with `step_labels`, uint8 (n, 2000): the values within the expressions, see
+            `evaluate_each`, and 255 where there is none.
 
     Raises:
         ValueError: for an unknown split, more examples than there are, or a malformed official

@@ -95,18 +95,24 @@ def test_every_expression_within_one_is_evaluated(generated):
     x, y = x[:300], y[:300]
     values = lra_listops.evaluate_each(x)
     np.testing.assert_array_equal(values[:, 0], y)
-    np.testing.assert_array_equal(values < 255, (x >= 11) & (x <= 14))
+    last = np.count_nonzero(x, axis=1) - 1
+    known = (x > 0) & (np.arange(x.shape[1]) != last[:, None])
+    np.testing.assert_array_equal(values < 255, known)
     for tokens, found in zip(x[:40], values, strict=False):
         opened = []
         for position, token in enumerate(tokens[tokens > 0]):
             if 11 <= token <= 14:
                 opened.append(position)
-            elif token == 15:
+                continue
+            if token == 15:
                 start = opened.pop()
                 assert lra_listops.evaluate(tokens[start : position + 1]) == found[start]
+            if opened:  # the expression around, as if it ended here
+                so_far = np.append(tokens[opened[-1] : position + 1], 15)
+                assert lra_listops.evaluate(so_far) == found[position]
 
 
-def test_digits_alone_and_no_expressions_have_no_operators():
+def test_digits_alone_and_no_expressions_have_no_values_within():
     for texts in (["7", "3"], []):
         x = lra_listops.encode(texts)
         np.testing.assert_array_equal(lra_listops.evaluate_each(x), np.full_like(x, 255))
