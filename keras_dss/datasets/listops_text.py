@@ -128,31 +128,31 @@ def _parenthesise(symbols):
     return result
 
 
-def evaluate_each(x):
-    """Returns the value of every expression in expressions, and what it is on the way.
+def evaluate_so_far(x):
+    """Returns the value that every expression in expressions has at each of its arguments.
 
     Args:
         x: uint8 (n, L), whole expressions, padded with 0.
 
     Returns:
-        uint8 (n, L), values 0 to 9: at an operator that of the expression that it begins; at a
-        digit, and at the bracket that closes an argument, the value that the expression around it
-        would have if it ended there. 255 elsewhere: at the last bracket and in the padding.
+        uint8 (n, L), values 0 to 9: at a digit, and at the bracket that closes an argument, the
+        value that the expression around it would have if it ended there. 255 elsewhere: at
+        operators, at the last bracket and in the padding.
 
     Raises:
         ValueError: if a row is not one complete expression.
 
     Example:
 
-    >>> evaluate_each(encode(["[SM 3 [MIN 2 4 ] 9 ]"]))[0, :9]
-    array([  4,   3,   2,   2,   2,   5,   4, 255, 255], dtype=uint8)
+    >>> evaluate_so_far(encode(["[SM 3 [MIN 2 4 ] 9 ]"]))[0, :9]
+    array([255,   3, 255,   2,   2,   5,   4, 255, 255], dtype=uint8)
     """
     x = np.asarray(x)
-    parts = [_evaluate_each(x[row : row + ROWS]) for row in range(0, len(x), ROWS)]
+    parts = [_evaluate_so_far(x[row : row + ROWS]) for row in range(0, len(x), ROWS)]
     return np.concatenate([np.zeros((0, x.shape[1]), np.uint8), *parts])
 
 
-def _evaluate_each(x):
+def _evaluate_so_far(x):
     tokens = x.reshape(-1)
     operator = (tokens >= MIN) & (tokens <= SM)
     opened = operator.astype(np.int8) - (tokens == CLOSE).astype(np.int8)
@@ -166,7 +166,7 @@ def _evaluate_each(x):
             f"Received: {decode(x[wrong.argmax()])[:60]!r}"
         )
     depth = depth.reshape(-1) - operator
-    values = np.full(tokens.size, UNKNOWN, np.uint8)
+    values, result = np.zeros(tokens.size, np.uint8), np.full(tokens.size, UNKNOWN, np.uint8)
     digit, close = (tokens >= 1) & (tokens <= 10), tokens == CLOSE
     starts, ends = np.zeros((2, 0), np.int64)  # of the arguments of a depth, in their order
     for level in range(int(depth.max(initial=-1)), -1, -1):
@@ -183,11 +183,11 @@ def _evaluate_each(x):
             begin = np.cumsum(size) - size
             so_far = np.arange(size.sum()) + np.repeat(np.repeat(first, count) - begin, size)
             found = apply_operators(symbols, size.astype(np.uint8), arguments[so_far])
-            values[ends] = found
+            result[ends] = found
             values[operators] = found[first + count - 1]
         starts = np.flatnonzero(there & (digit | operator))
         ends = np.flatnonzero(there & (digit | close))
-    return values.reshape(x.shape)
+    return result.reshape(x.shape)
 
 
 def evaluate(tokens):

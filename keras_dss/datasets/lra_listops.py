@@ -24,7 +24,7 @@ from keras_dss.datasets.listops_text import (
     encode,
     encode_bytes,
     evaluate,
-    evaluate_each,
+    evaluate_so_far,
 )
 from keras_dss.datasets.paths import cache_folder, check_split, data_folder, replacing
 from keras_dss.datasets.provenance import Provenance, file_sha256
@@ -39,7 +39,7 @@ __all__ = [
     "decode",
     "encode",
     "evaluate",
-    "evaluate_each",
+    "evaluate_so_far",
     "find_official",
     "load",
     "provenance",
@@ -91,7 +91,7 @@ def load(
         x: uint8 (n, 2000), tokens below `VOCABULARY_SIZE`, padded with 0 on the right.
         y: uint8 (n,), values 0 to 9.
         z: with `step_labels`, uint8 (n, 2000): the values within the expressions, see
-            `evaluate_each`, and 255 where there is none.
+            `evaluate_so_far`, and 255 where there is none.
 
     Raises:
         ValueError: for an unknown split, more examples than there are, or a malformed official
@@ -109,7 +109,7 @@ def load(
     """
     split = check_split(split, SPLITS)
     x, y = _load(split, data_dir, examples, cache_dir, seed, workers, progress)
-    return (x, y, evaluate_each(x)) if step_labels else (x, y)
+    return (x, y, evaluate_so_far(x)) if step_labels else (x, y)
 
 
 def _load(split, data_dir, examples, cache_dir, seed, workers, progress):
