@@ -31,8 +31,8 @@ class Steps:
     def __init__(self, model, optimizer, losses, weights, metric, data):
         self.model, self.optimizer, self.metric = model, optimizer, metric
         self.losses, self.weights = losses, weights
-        self.data, self.lengths = data, data.boundaries or [None]
-        self.loop = jax.jit(self._loop, donate_argnums=0)
+        self.data = data
+        self.loop = jax.jit(self._loop, donate_argnums=0, static_argnames="lengths")
 
     def __call__(self, batches, data):
         """Does the steps; returns the means of loss and metric over their batches.
@@ -41,13 +41,16 @@ class Steps:
             batches: list of pairs, the numbers of the examples, int (B,), and the length.
             data: the `Epochs` that they are from, of the same size as those of the training.
         """
+        lengths = tuple(data.boundaries or [None])
         rows = np.zeros((self.most, len(batches[0][0])), "int32")
         kinds = np.zeros(self.most, "int32")
         for i, (examples, length) in enumerate(batches):
-            rows[i], kinds[i] = examples, self.lengths.index(length)
+            rows[i], kinds[i] = examples, lengths.index(length)
         variables = self._variables()
         state = [[variable.value for variable in group] for group in variables]
-        state, loss, value = self.loop(state, data.values, rows, kinds, np.int32(len(batches)))
+        state, loss, value = self.loop(
+            state, data.values, rows, kinds, np.int32(len(batches)), lengths=lengths
+        )
         for group, found in zip(variables, state, strict=True):
             for variable, value_of in zip(group, found, strict=True):
                 variable.assign(value_of)
@@ -59,8 +62,8 @@ class Steps:
             model.trainable_variables, model.non_trainable_variables, self.optimizer.variables
         )  # fmt: skip
 
-    def _loop(self, state, values, rows, kinds, count):
-        branches = [self._step_of(length) for length in self.lengths]
+    def _loop(self, state, values, rows, kinds, count, *, lengths):
+        branches = [self._step_of(length) for length in lengths]
 
         def step(i, carry):
             return jax.lax.switch(kinds[i], branches, *carry, values, rows[i])

@@ -114,7 +114,6 @@ class Curriculum:
         self.grades, self.easier, self.own = grades, easier, own
         self.steps_per_epoch, self.resident = own.steps_per_epoch, own.resident
         self.x, self.gather = own.x, own.gather
-        self.boundaries, self.shapes = own.boundaries, own.shapes
 
     def of(self, number):
         """Return the `Epochs` that an epoch's batches are from."""
@@ -123,6 +122,13 @@ class Curriculum:
     def epoch(self, number, start=0, stop=None):
         """Return the `(x, labels)` batches of an epoch from batch `start` on."""
         return self.of(number).epoch(number, start, stop)
+
+    def shapes(self):
+        """Return one batch of every shape that epochs hold, always the same ones."""
+        if not self.own.boundaries:
+            return self.own.shapes()
+        kinds = [*map(self.easier, dict.fromkeys(self.grades)), self.own]
+        return [batch for epochs in dict.fromkeys(kinds) for batch in epochs.shapes()]
 
 
 class Splits:
@@ -160,10 +166,11 @@ class Splits:
             ValueError: a curriculum, or labels of steps, that the task does not have.
         """
         name = self.task.__name__.rpartition(".")[2]
-        known = getattr(self.task, "CONTOUR_LENGTHS", ())
+        known = getattr(self.task, "GRADES", None)
+        drawn_labels = step_labels and known and known.drawn_labels
         if step_labels and not hasattr(self.task, "STEP_WEIGHTS"):
             raise ValueError(f"Expected no step_labels: {name} has none. Received: {step_labels}")
-        if step_labels and known and not curriculum:
+        if drawn_labels and not curriculum:
             raise ValueError(
                 f"Expected a curriculum: only drawn images of {name} have labels of steps. "
                 f"Received: step_labels, and curriculum={curriculum}"
@@ -175,7 +182,7 @@ class Splits:
             return Epochs(x, labels, batch_size, seed, *options)
 
         given = {"step_labels": True} if step_labels else {}
-        if step_labels and not known:
+        if step_labels and not drawn_labels:
             x, y, steps = self.task.load("train", self.data_dir, **given)
             self.loaded["train"] = x, y
         else:
@@ -184,16 +191,18 @@ class Splits:
         own = epochs(x, y, steps)
         if not curriculum:
             return own
-        if not known or not set(curriculum) <= {*known, None}:
-            expected = f"of contour lengths {known[0]} to {known[-1]}" if known else "None"
+        if not known or not set(curriculum) <= {*known.values, None}:
+            expected = "None"
+            if known:
+                expected = f"of {known.argument} {known.values[0]} to {known.values[-1]}"
             raise ValueError(f"Expected a curriculum {expected} for {name}. Received: {curriculum}")
 
         @functools.cache
-        def easier(length):
-            if length is None and not step_labels:
+        def easier(grade):
+            if grade is None and not drawn_labels:
                 return own
-            drawn = {"examples": len(x), "contour_length": length}
-            return epochs(*self.task.load("train", **drawn, **given))
+            wanted = {"examples": len(x), known.argument: grade}
+            return epochs(*self.task.load("train", **wanted, **given))
 
         return Curriculum(curriculum, easier, own)
 

@@ -64,7 +64,8 @@ class TrainingSettings:
     step_learning_rate_scale: float = 0.25
     label_smoothing: float = 0.0
     augmentation: str | None = None  # of the inputs, a name in AUGMENTATIONS
-    # contour lengths of easier images for the first epochs, or None for the task's own
+    # easier examples for the first epochs: values of the argument in the task's GRADES, or None for
+    # the task's own
     curriculum: tuple | None = None
     step_labels: float = 0.0  # weight of the labels of steps, which some tasks have
     clip_norm: float | None = 1.0

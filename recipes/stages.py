@@ -394,10 +394,11 @@ class Stages:
         """Return what a card says of the training, and of that before it."""
         training, told = facts["origin"]["training"], []
         if training.get("curriculum"):
-            most = ", ".join(str(length or "the task's own") for length in training["curriculum"])
-            told.append(f"first epochs on drawn images, most dashes of a contour: {most}")
+            grades = ", ".join(str(grade or "the task's own") for grade in training["curriculum"])
+            told.append(f"first epochs on {self.task.GRADES.meaning}: {grades}")
         if training.get("step_labels"):
-            within = " in these epochs" if training.get("curriculum") else ""
+            grades = getattr(self.task, "GRADES", None)
+            within = " in these epochs" if grades and grades.drawn_labels else ""
             told.append(f"the data's labels of steps as further targets{within}")
         told.append(f"the best of {len(facts['history'])} validations is kept")
         chosen = "; ".join(told)

@@ -2,7 +2,8 @@
 
 An expression is a tree. A node is an operator with probability 1/4 (never at depth 10), else a
 digit; an operator has 2 to 10 arguments. Its length counts the operator, its closing bracket and
-its arguments: `[MAX 3 4 ]` has length 4. Only lengths strictly between 500 and 2000 are accepted.
+its arguments: `[MAX 3 4 ]` has length 4. Only lengths strictly between 500 and 2000 are accepted,
+or between a fourth of another `max_length` and that, for easier expressions.
 Trees are drawn level by level, for many expressions at once, and symbols only for accepted ones.
 
 This is the distribution of Long Range Arena (Tay et al., 2021, arXiv 2011.04006), there drawn
@@ -16,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 GENERATOR_VERSION = 1
-MIN_LENGTH, MAX_LENGTH = 500, 2000  # both exclusive
+MAX_LENGTH = 2000  # exclusive, as is a fourth of it, the least
 MAX_DEPTH = 10
 MAX_ARGUMENTS = 10
 CHUNK = 250  # expressions that share one stream of random numbers
@@ -26,7 +27,7 @@ CANDIDATES = 1000  # trees drawn at a time, of which about a quarter is accepted
 MIN, MAX, MED, SM, CLOSE = 11, 12, 13, 14, 15
 
 
-def _draw_shapes(rng):
+def _draw_shapes(rng, max_length):
     """Levels of the accepted trees among `CANDIDATES`, root level first.
 
     Each level is a pair: `operator`, bool (nodes,), and `arguments`, the number of children of each
@@ -48,9 +49,9 @@ def _draw_shapes(rng):
             operator = np.zeros(tree.size, bool)
         length += np.bincount(tree, minlength=CANDIDATES)
         length += np.bincount(tree[operator], minlength=CANDIDATES)
-        operator &= (length < MAX_LENGTH)[tree]  # a tree already too long grows no further
+        operator &= (length < max_length)[tree]  # a tree already too long grows no further
 
-    accepted = (length > MIN_LENGTH) & (length < MAX_LENGTH)
+    accepted = (length > max_length // 4) & (length < max_length)
     return [
         (operator[accepted[tree]], arguments[accepted[tree[operator]]])
         for tree, operator, arguments in levels
@@ -81,8 +82,8 @@ def apply_operators(operators, arguments, values):
     return result
 
 
-def _write(levels, rng):
-    """Tokens (n, 2000) and values (n,), both uint8, of trees with the shapes `levels`."""
+def _write(levels, rng, max_length):
+    """Tokens (n, max_length) and values (n,), both uint8, of trees with the shapes `levels`."""
     tokens, sizes, values = [], [], []
     value = size = np.zeros(0, np.uint8)
     for operator, arguments in reversed(levels):
@@ -99,8 +100,8 @@ def _write(levels, rng):
         values.append(value)
 
     rows = levels[0][0].size
-    x = np.zeros(rows * MAX_LENGTH, np.uint8)
-    start = np.arange(rows) * MAX_LENGTH
+    x = np.zeros(rows * max_length, np.uint8)
+    start = np.arange(rows) * max_length
     sizes = sizes[::-1]
     child_sizes = sizes[1:] + [sizes[0][:0]]
     for (operator, arguments), token, size, child_size in zip(
@@ -111,23 +112,28 @@ def _write(levels, rng):
         x[start + size - 1] = CLOSE
         before = np.cumsum(child_size) - child_size
         start = np.repeat(start + 1 - before[_first_children(arguments)], arguments) + before
-    return x.reshape(rows, MAX_LENGTH), values[-1]
+    return x.reshape(rows, max_length), values[-1]
 
 
-def generate_chunk(seed, split, chunk):
-    """Chunk number `chunk` of split number `split`: tokens (250, 2000), values (250,), uint8."""
-    stream = np.random.SeedSequence(seed, spawn_key=(split, chunk))
+def generate_chunk(seed, split, chunk, max_length=None):
+    """Chunk number `chunk` of split number `split`: tokens (250, 2000), values (250,), uint8.
+
+    With a `max_length` the tokens are (250, max_length).
+    """
+    kind = () if max_length is None else (max_length,)
+    max_length = max_length or MAX_LENGTH
+    stream = np.random.SeedSequence(seed, spawn_key=(split, chunk, *kind))
     rng = np.random.Generator(np.random.PCG64(stream))
     x, y, rows = [], [], 0
     while rows < CHUNK:
-        tokens, values = _write(_draw_shapes(rng), rng)
+        tokens, values = _write(_draw_shapes(rng, max_length), rng, max_length)
         x.append(tokens)
         y.append(values)
         rows += values.size
     return np.concatenate(x)[:CHUNK], np.concatenate(y)[:CHUNK]
 
 
-def generate(seed, split, examples, workers=1, progress=None):
+def generate(seed, split, examples, workers=1, progress=None, max_length=None):
     """The first `examples` expressions of a split.
 
     Whatever `workers` and `examples`, expression i is the same: number i % 250 of chunk i // 250.
@@ -139,16 +145,17 @@ def generate(seed, split, examples, workers=1, progress=None):
         examples: how many expressions.
         workers: threads that share the chunks.
         progress: function called with the number of expressions done since the last call.
+        max_length: int, for easier expressions.
 
     Returns:
-        Tokens, uint8 (examples, 2000), padded with 0, and values, uint8 (examples,).
+        Tokens, uint8 (examples, max_length or 2000), padded with 0, and values, uint8 (examples,).
     """
-    x = np.zeros((examples, MAX_LENGTH), np.uint8)
+    x = np.zeros((examples, max_length or MAX_LENGTH), np.uint8)
     y = np.zeros(examples, np.uint8)
 
     def fill(chunk):
         rows = slice(chunk * CHUNK, min((chunk + 1) * CHUNK, examples))
-        tokens, values = generate_chunk(seed, split, chunk)
+        tokens, values = generate_chunk(seed, split, chunk, max_length)
         count = rows.stop - rows.start
         x[rows], y[rows] = tokens[:count], values[:count]
         return count

@@ -136,8 +136,9 @@ def evaluate_so_far(x):
 
     Returns:
         uint8 (n, L), values 0 to 9: at a digit, and at the bracket that closes an argument, the
-        value that the expression around it would have if it ended there. 255 elsewhere: at
-        operators, at the last bracket and in the padding.
+        value that the expression around it would have if it ended there; at an operator, the value
+        that the whole would have if it ended before the argument that holds it. 255 elsewhere: at
+        the operators up to the whole's first argument, at the last bracket and in the padding.
 
     Raises:
         ValueError: if a row is not one complete expression.
@@ -145,7 +146,7 @@ def evaluate_so_far(x):
     Example:
 
     >>> evaluate_so_far(encode(["[SM 3 [MIN 2 4 ] 9 ]"]))[0, :9]
-    array([255,   3, 255,   2,   2,   5,   4, 255, 255], dtype=uint8)
+    array([255,   3,   3,   2,   2,   5,   4, 255, 255], dtype=uint8)
     """
     x = np.asarray(x)
     parts = [_evaluate_so_far(x[row : row + ROWS]) for row in range(0, len(x), ROWS)]
@@ -187,7 +188,16 @@ def _evaluate_so_far(x):
             values[operators] = found[first + count - 1]
         starts = np.flatnonzero(there & (digit | operator))
         ends = np.flatnonzero(there & (digit | close))
+    _fill_operators(result, (depth == 1) & (digit | close), operator, x.shape)
     return result.reshape(x.shape)
+
+
+def _fill_operators(result, of_whole, operator, shape):
+    """Set what is known at operators: the value at the last argument of the whole before them."""
+    position = np.where(of_whole, np.arange(result.size), -1).reshape(shape)
+    last = np.maximum.accumulate(position, axis=1).reshape(-1)
+    known = operator & (last >= 0)
+    result[known] = result[last[known]]
 
 
 def evaluate(tokens):

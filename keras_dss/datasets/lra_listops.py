@@ -18,6 +18,7 @@ import numpy as np
 
 from keras_dss.datasets import listops_generator
 from keras_dss.datasets.archives import read_arrays
+from keras_dss.datasets.grades import Grades
 from keras_dss.datasets.listops_text import (
     VOCABULARY_SIZE,
     decode,
@@ -30,6 +31,7 @@ from keras_dss.datasets.paths import cache_folder, check_split, data_folder, rep
 from keras_dss.datasets.provenance import Provenance, file_sha256
 
 __all__ = [
+    "GRADES",
     "KIND",
     "MAX_LENGTH",
     "NUM_CLASSES",
@@ -51,6 +53,9 @@ NUM_CLASSES = 10
 STEP_WEIGHTS = (1.0,) * NUM_CLASSES  # of the labels of steps, in a training
 MAX_LENGTH = listops_generator.MAX_LENGTH
 SPLITS = {"train": 96_000, "validation": 2_000, "test": 2_000}
+GRADES = Grades(
+    "max_length", range(16, MAX_LENGTH + 1), "shorter expressions, of fewer tokens than"
+)
 
 _OFFICIAL = {"train": "basic_train.tsv", "validation": "basic_val.tsv", "test": "basic_test.tsv"}
 _HEADER = ["Source", "Target"]
@@ -65,6 +70,7 @@ def load(
     seed=0,
     workers=None,
     progress=True,
+    max_length=None,
     step_labels=False,
 ):
     """Returns one split as arrays `(x, y)`, or `(x, y, z)` with `step_labels`.
@@ -84,18 +90,22 @@ def load(
         seed: non-negative int, for generated data.
         workers: threads for the generation. Defaults to the number of processors, at most 8.
         progress: whether to show a progress bar while generating.
+        max_length: int from 16 to 2000, for easier expressions, always generated, that a training
+            may begin with: of fewer tokens than this, and of more than a fourth of it. None: the
+            task's own.
         step_labels: whether to return the values on the way too: easier questions that a training
             may ask beside the task's own.
 
     Returns:
-        x: uint8 (n, 2000), tokens below `VOCABULARY_SIZE`, padded with 0 on the right.
+        x: uint8 (n, 2000), tokens below `VOCABULARY_SIZE`, padded with 0 on the right; with a
+            `max_length` (n, max_length).
         y: uint8 (n,), values 0 to 9.
-        z: with `step_labels`, uint8 (n, 2000): the values within the expressions, see
+        z: with `step_labels`, uint8 as x: the values within the expressions, see
             `evaluate_so_far`, and 255 where there is none.
 
     Raises:
-        ValueError: for an unknown split, more examples than there are, or a malformed official
-            file.
+        ValueError: for an unknown split, more examples than there are, a `max_length` out of range,
+            or a malformed official file.
         FileNotFoundError: if only some of the official files are there.
 
     Example:
@@ -108,7 +118,10 @@ def load(
     True
     """
     split = check_split(split, SPLITS)
-    x, y = _load(split, data_dir, examples, cache_dir, seed, workers, progress)
+    if max_length is None:
+        x, y = _load(split, data_dir, examples, cache_dir, seed, workers, progress)
+    else:
+        x, y = _load_easier(split, examples, seed, workers, progress, max_length)
     return (x, y, evaluate_so_far(x)) if step_labels else (x, y)
 
 
@@ -117,12 +130,7 @@ def _load(split, data_dir, examples, cache_dir, seed, workers, progress):
     if official:
         return _read_tsv(official / _OFFICIAL[split], examples)
 
-    total = SPLITS[split]
-    if examples is not None and not 0 <= examples <= total:
-        raise ValueError(
-            f"`examples` must be between 0 and {total}, the size of split {split!r}. "
-            f"Received: {examples}"
-        )
+    total = _check_examples(split, examples)
     cached = _read_cache(_cache_path(split, seed, cache_dir), total)
     if cached:
         x, y = cached
@@ -141,6 +149,27 @@ def _load(split, data_dir, examples, cache_dir, seed, workers, progress):
     for name, (x, y) in data.items():
         _write_cache(_cache_path(name, seed, cache_dir), x, y)
     return data[split]
+
+
+def _load_easier(split, examples, seed, workers, progress, max_length):
+    if max_length not in GRADES.values:
+        raise ValueError(
+            f"`max_length` must be between {GRADES.values[0]} and {GRADES.values[-1]} tokens. "
+            f"Received: {max_length}"
+        )
+    total = _check_examples(split, examples)
+    sizes = {split: total if examples is None else examples}
+    return _generate(sizes, seed, workers, progress, max_length)[split]
+
+
+def _check_examples(split, examples):
+    total = SPLITS[split]
+    if examples is not None and not 0 <= examples <= total:
+        raise ValueError(
+            f"`examples` must be between 0 and {total}, the size of split {split!r}. "
+            f"Received: {examples}"
+        )
+    return total
 
 
 def provenance(data_dir=None):
@@ -245,7 +274,7 @@ def _read_tsv(path, examples=None):
     return x, np.array(values, np.uint8)
 
 
-def _generate(sizes, seed, workers, progress):
+def _generate(sizes, seed, workers, progress, max_length=None):
     """Dict of split -> (x, y) with the first `sizes[split]` expressions of each split."""
     from rich.console import Console
     from rich.progress import Progress
@@ -262,6 +291,7 @@ def _generate(sizes, seed, workers, progress):
                 size,
                 workers,
                 lambda count: bar.advance(task, count),
+                max_length,
             )
             for split, size in sizes.items()
         }

@@ -20,7 +20,7 @@ VOCABULARY_SIZE = None  # pixels are real numbers, not tokens
 SIZE = 32
 MAX_LENGTH = SIZE**2
 SPLITS = files.SPLITS
-CONTOUR_LENGTHS = files.CONTOUR_LENGTHS  # of easier images, see `load`
+GRADES = files.GRADES
 STEP_WEIGHTS = (0.1, 1.0, 1.0)  # of the labels of steps, in a training
 
 # Mean and standard deviation of the pixels, 0 to 255, of the first 40,000 images drawn for training

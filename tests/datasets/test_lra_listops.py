@@ -97,19 +97,22 @@ def test_expressions_within_expressions_are_evaluated_at_each_argument(generated
     last = np.count_nonzero(x, axis=1) - 1
     np.testing.assert_array_equal(values[np.arange(len(x)), last - 1], y)
     operator = (x >= 11) & (x <= 14)
-    known = (x > 0) & ~operator & (np.arange(x.shape[1]) != last[:, None])
-    np.testing.assert_array_equal(values < 255, known)
+    known = (x > 0) & (np.arange(x.shape[1]) != last[:, None])
+    np.testing.assert_array_equal((values < 255)[~operator], known[~operator])
     for tokens, found in zip(x[:40], values, strict=False):
-        opened = []
+        opened, whole = [], 255  # what is open, and the value of the whole so far
         for position, token in enumerate(tokens[tokens > 0]):
             if 11 <= token <= 14:
                 opened.append(position)
+                assert found[position] == whole
                 continue
             if token == 15:
                 opened.pop()
             if opened:  # the expression around, as if it ended here
                 so_far = np.append(tokens[opened[-1] : position + 1], 15)
                 assert lra_listops.evaluate(so_far) == found[position]
+            if len(opened) == 1:
+                whole = found[position]
 
 
 def test_digits_alone_and_no_expressions_have_no_values_within():
@@ -130,6 +133,32 @@ def test_load_with_labels_of_steps(small):
     np.testing.assert_array_equal(x, expected)
     np.testing.assert_array_equal(y, values)
     np.testing.assert_array_equal(z, lra_listops.evaluate_so_far(x))
+
+
+@pytest.mark.parametrize("max_length", [16, 64, 2000])
+def test_easier_expressions(small, generated, tmp_path, max_length):
+    given = {"data_dir": tmp_path, "max_length": max_length}
+    (tmp_path / "basic_train.tsv").touch()  # of an official copy that lacks all else
+    x, y, z = lra_listops.load("train", examples=300, step_labels=True, **given)
+    assert x.shape == z.shape == (300, max_length) and x.dtype == np.uint8
+    lengths = np.count_nonzero(x, axis=1)
+    assert max_length // 4 < lengths.min() and lengths.max() < max_length
+    assert lengths.max() > 0.9 * max_length - 2 and len(np.unique(x[:, 0])) == 4
+    assert [lra_listops.evaluate(row) for row in x] == y.tolist()
+    np.testing.assert_array_equal(z, lra_listops.evaluate_so_far(x))
+    part, values = lra_listops.load("train", examples=70, workers=1, **given)
+    np.testing.assert_array_equal(part, x[:70])
+    np.testing.assert_array_equal(values, y[:70])
+    other, _ = lra_listops.load("test", examples=30, **given)
+    assert (other != part[:30]).any()
+    if max_length == lra_listops.MAX_LENGTH:
+        assert (x[:70] != generated[0][:70]).any()  # of a stream of their own
+
+
+@pytest.mark.parametrize("max_length", [15, 2001, 64.5])
+def test_lengths_of_easier_expressions_are_checked(max_length):
+    with pytest.raises(ValueError, match=f"between 16 and 2000 tokens. Received: {max_length}"):
+        lra_listops.load("train", examples=2, max_length=max_length)
 
 
 def test_generation_depends_on_the_seed_alone(generated):

@@ -124,6 +124,10 @@ def test_labels_of_pixels_are_drawn_by_processes_too(tmp_path):
     (folder,) = (tmp_path / "cache").iterdir()
     assert folder.name == "lra_pathfinder-v1-seed0-contours3-steps-train-1001"
     assert sorted(path.name for path in folder.iterdir()) == ["steps.npy", "x.npy", "y.npy"]
+    x_alone, y_alone = lra_pathfinder.load("train", examples=1001, contour_length=3)
+    assert list((tmp_path / "cache").iterdir()) == [folder]
+    np.testing.assert_array_equal(x_alone.raw, x.raw)
+    np.testing.assert_array_equal(y_alone, y)
     again = lra_pathfinder.load("train", examples=1001, **given)
     small = lra_pathfinder.load("train", examples=7, cache_dir=tmp_path / "b", **given)
     for found in (again, small):

@@ -4,6 +4,7 @@ import types
 import numpy as np
 import pytest
 
+from keras_dss.datasets.grades import Grades
 from recipes.data import Epochs, Splits
 from recipes.options import TASKS
 
@@ -99,6 +100,9 @@ def test_splits_hand_the_data_folder_on():
     assert asked == [("test", "folder")]
 
 
+DRAWN = Grades("contour_length", range(2, 4), "drawn images", drawn_labels=True)
+
+
 def test_a_curriculum_begins_with_easier_examples():
     asked = []
 
@@ -107,7 +111,7 @@ def test_a_curriculum_begins_with_easier_examples():
         values = Y if contour_length is None else np.full(50, 100 * contour_length)
         return np.ones((50, 4, 1), "float32"), values
 
-    task = types.SimpleNamespace(load=load, __name__="task", CONTOUR_LENGTHS=range(2, 4))
+    task = types.SimpleNamespace(load=load, __name__="task", GRADES=DRAWN)
     own = Splits(task).training(8, seed=1)
     data = Splits(task).training(8, seed=1, curriculum=(2, 3, 2))
     assert data.steps_per_epoch == own.steps_per_epoch == 6
@@ -138,7 +142,7 @@ def steps_and_labels(epochs):
 
 
 def test_labels_of_steps_are_those_of_the_curriculum():
-    task = labelled_task(CONTOUR_LENGTHS=range(2, 4))
+    task = labelled_task(GRADES=DRAWN)
     data = Splits(task).training(8, seed=1, curriculum=(2, None), step_labels=True)
     plain = Splits(task).training(8, seed=1)
     for number, label in enumerate((2, 1, 255)):
@@ -158,9 +162,26 @@ def test_labels_of_steps_of_a_tasks_own_examples():
 
 
 def test_a_curriculum_of_the_tasks_own():
-    task = labelled_task(CONTOUR_LENGTHS=range(2, 4))
+    task = labelled_task(GRADES=DRAWN)
     expected = labels(Splits(task).training(8, seed=1).epoch(0))
     assert labels(Splits(task).training(8, seed=1, curriculum=(None,)).epoch(0)) == expected
+
+
+def test_a_curriculum_of_shorter_sequences():
+    task = importlib.import_module("keras_dss.datasets.lra_listops")
+    splits = Splits(task, smoke=True, num_lengths=2)
+    data = splits.training(8, seed=1, curriculum=(64, 256, 64), step_labels=True)
+    own = splits.training(8, seed=1)
+    for number, longest in enumerate((64, 256, 64, own.boundaries[-1])):
+        batches = list(data.epoch(number))
+        assert len(batches) == data.steps_per_epoch
+        assert max(x.shape[1] for x, _ in batches) == longest
+        assert all(y["steps"].shape == x.shape for x, y in batches)
+        assert any((y["steps"] < 255).any() for _, y in batches)
+    assert [y["logits"].tolist() for _, y in data.epoch(3)] == labels(own.epoch(3))
+    shapes = [x.shape for x, _ in data.shapes()]
+    assert shapes[0] == (8, 64) and shapes[-1] == (8, own.boundaries[-1])
+    assert {x.shape for number in range(4) for x, _ in data.epoch(number)} <= set(shapes)
 
 
 def test_labels_of_steps_that_a_task_lacks_are_refused():
@@ -171,7 +192,7 @@ def test_labels_of_steps_that_a_task_lacks_are_refused():
 
 @pytest.mark.parametrize(
     "name, message",
-    [("lra_image", "None for lra_image"), ("lra_pathfinder", "of contour lengths 2 to 14 for")],
+    [("lra_image", "None for lra_image"), ("lra_pathfinder", "of contour_length 2 to 14 for")],
 )
 def test_a_curriculum_of_what_a_task_lacks_is_refused_at_once(name, message):
     splits = Splits(importlib.import_module(f"keras_dss.datasets.{name}"), smoke=True)

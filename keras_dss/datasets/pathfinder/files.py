@@ -7,6 +7,7 @@ is whole, and read as a memory map; a damaged one is replaced.
 
 import contextlib
 import hashlib
+import itertools
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_dss.datasets.grades import Grades
 from keras_dss.datasets.pathfinder import official, worker
 from keras_dss.datasets.pathfinder.generator import GENERATOR_VERSION, generate_chunk
 from keras_dss.datasets.pathfinder.settings import SETTINGS
@@ -23,8 +25,12 @@ from keras_dss.datasets.paths import cache_folder, check_split, data_folder
 from keras_dss.datasets.provenance import Provenance
 
 SPLITS = {"train": 160_000, "validation": 20_000, "test": 20_000}
-# dashes of the contours of easier images; both sizes of the task's own have 14
-CONTOUR_LENGTHS = range(2, min(settings.contour_length for settings in SETTINGS.values()) + 1)
+GRADES = Grades(  # both sizes of the task's own images have contours of 14 dashes
+    "contour_length",
+    range(2, min(settings.contour_length for settings in SETTINGS.values()) + 1),
+    "drawn images, most dashes of a contour",
+    drawn_labels=True,
+)
 SMALL = 2**26  # bytes of an official copy that is not worth a converted one
 
 
@@ -47,9 +53,9 @@ def load(
             f"Received: workers={workers}, seed={seed}"
         )
     easy = contour_length is not None
-    if easy and contour_length not in CONTOUR_LENGTHS:
+    if easy and contour_length not in GRADES.values:
         raise ValueError(
-            f"`contour_length` must be between {CONTOUR_LENGTHS[0]} and {CONTOUR_LENGTHS[-1]} "
+            f"`contour_length` must be between {GRADES.values[0]} and {GRADES.values[-1]} "
             f"dashes. Received: {contour_length}"
         )
     cache = cache_folder(cache_dir)
@@ -98,17 +104,17 @@ def _load_generated(
         )
     number = list(SPLITS).index(split)
     kind = "" if contour_length is None else f"-contours{contour_length}"
-    kind += "-steps" if step_labels else ""
-    name = f"{task}-v{GENERATOR_VERSION}-seed{seed}{kind}-{split}"
-    for count in (total, examples):
-        found = _read(cache / f"{name}-{count}", step_labels)
+    name = f"{task}-v{GENERATOR_VERSION}-seed{seed}{kind}"
+    kinds = ["-steps"] if step_labels else ["", "-steps"]  # of folders, with the same images
+    for kind, count in itertools.product(kinds, (total, examples)):
+        found = _read(cache / f"{name}{kind}-{split}-{count}", step_labels)
         if found is not None:
             return tuple(array[:examples] for array in found)
     if examples <= SETTINGS[size].chunk:
         x, y, *z = generate_chunk(SETTINGS[size], seed, number, 0, contour_length, step_labels)
         x, *z = (array.reshape(len(array), -1) for array in (x, *z))
         return tuple(array[:examples] for array in (x, y, *z))
-    target = cache / f"{name}-{examples}"
+    target = cache / f"{name}{kinds[0]}-{split}-{examples}"
     shutil.rmtree(target, ignore_errors=True)
     with new_folder(target) as temporary, _progress(progress, examples, "Drawing") as advance:
         generate(
