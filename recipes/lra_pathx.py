@@ -4,12 +4,10 @@ Paper:    Ezoe and Sato, arXiv 2402.15993: pretrain a model with a large state s
           layers by balanced truncation, train the small models.
 Task:     Tay et al., arXiv 2011.04006
 Command:  python -m recipes.run --recipe=lra_pathx --stage=all
-Cost:     minutes, and the hardware, per model: in the cards of zoo/lra_pathx_*
-Score:    accuracy on 20,000 test images: in the same cards
+Cost:     not measured to the end yet
+Score:    none yet
 Why:      as in Pathfinder's recipe, with labels of pixels. Sixteen pixels of a row become one step
-          before the first block: a step is then as dear as Pathfinder's would be without, which
-          lets two processor cores see each of the 160,000 images once in an hour or two. Train on
-          with --set start=published.
+          before the first block: a training step is then as dear as Pathfinder's would be without.
 """
 
 import dataclasses

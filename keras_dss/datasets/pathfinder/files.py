@@ -105,16 +105,16 @@ def _load_generated(
     number = list(SPLITS).index(split)
     kind = "" if contour_length is None else f"-contours{contour_length}"
     name = f"{task}-v{GENERATOR_VERSION}-seed{seed}{kind}"
-    kinds = ["-steps"] if step_labels else ["", "-steps"]  # of folders, with the same images
-    for kind, count in itertools.product(kinds, (total, examples)):
-        found = _read(cache / f"{name}{kind}-{split}-{count}", step_labels)
+    endings = ["-steps"] if step_labels else ["", "-steps"]  # of folders with the same images
+    for ending, count in itertools.product(endings, (total, examples)):
+        found = _read(cache / f"{name}{ending}-{split}-{count}", step_labels)
         if found is not None:
             return tuple(array[:examples] for array in found)
     if examples <= SETTINGS[size].chunk:
         x, y, *z = generate_chunk(SETTINGS[size], seed, number, 0, contour_length, step_labels)
         x, *z = (array.reshape(len(array), -1) for array in (x, *z))
         return tuple(array[:examples] for array in (x, y, *z))
-    target = cache / f"{name}{kinds[0]}-{split}-{examples}"
+    target = cache / f"{name}{endings[0]}-{split}-{examples}"
     shutil.rmtree(target, ignore_errors=True)
     with new_folder(target) as temporary, _progress(progress, examples, "Drawing") as advance:
         generate(
