@@ -5,6 +5,7 @@
 Each part replaces its own section. Images are drawn into the cache where they are not there yet.
 """
 
+import dataclasses
 import re
 import time
 from pathlib import Path
@@ -18,8 +19,7 @@ from benchmarks.pathfinder_follower import predict
 from keras_dss.datasets import lra_pathfinder, lra_pathx
 from keras_dss.datasets.pathfinder.generator import draw_chunk, generate_chunk
 from keras_dss.datasets.pathfinder.render import dashes
-from keras_dss.datasets.pathfinder.settings import SETTINGS
-from keras_dss.datasets.pathfinder.settings import easier as settings_of_easier
+from keras_dss.datasets.pathfinder.settings import SETTINGS, Easier
 from keras_dss.datasets.paths import replacing
 
 TASKS = {32: lra_pathfinder, 128: lra_pathx}
@@ -65,12 +65,12 @@ def sheets(sizes):
 
 
 def save_sheet(images, scale, file):
-    """A picture of images (rows, columns, size, size), enlarged."""
+    """A picture of images (rows, columns, height, size), enlarged."""
     images = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=90)
-    rows, _, side, _ = images.shape
-    sheet = Image.fromarray(images.swapaxes(1, 2).reshape(rows * side, -1))
+    rows, _, height, width = images.shape
+    sheet = Image.fromarray(images.swapaxes(1, 2).reshape(rows * height, -1))
     large = (int(sheet.width * scale), int(sheet.height * scale))
-    how = Image.Resampling.NEAREST if side == 34 else Image.Resampling.LANCZOS
+    how = Image.Resampling.NEAREST if width == 34 else Image.Resampling.LANCZOS
     sheet.resize(large, how).save(Path(FLAGS.docs) / file, optimize=True)
 
 
@@ -89,8 +89,8 @@ def easier(sizes):
         right = []
         for distractors in (0, min(settings.distractors, length // 2)):
             chunk = distractors * (length - 1) + length - 2
-            images, y = generate_chunk(settings, 0, 0, chunk, length)
-            kind = settings_of_easier(settings, length, chunk)
+            images, y = generate_chunk(settings, 0, 0, chunk, Easier(length))
+            kind = Easier(length).settings(settings, chunk)
             right.append(predict(images, kind) == y)
         rows.append([length, *map(percent, right)])
         picture.append(np.concatenate([images[y == 0][:4], images[y == 1][:4]]))
@@ -98,9 +98,44 @@ def easier(sizes):
     text += "The path follower below on 500 images of 32 x 32 pixels each, accuracy in %:\n\n"
     header = ["dashes of a contour", "no distractors", "most distractors"]
     text += table(header, rows) + "\n\n"
-    return "Easier images", text + (
+    text += (
         "It takes distractors, which have 4 dashes, for contours where those have 2. The recipe\n"
-        "of Pathfinder begins with such images (`recipes/lra_pathfinder.py`).\n"
+        "of Pathfinder begins with such images (`recipes/lra_pathfinder.py`).\n\n"
+    )
+    return "Easier images", text + strips()
+
+
+def strips():
+    """Images of fewer rows, which trainings of Path-X may begin with."""
+    settings, rows = SETTINGS[128], []
+    for height in (32, 48, 64, 96):
+        easier = Easier(height=height)
+        longest = max(easier.settings(settings, chunk).contour_length for chunk in range(13))
+        right = []
+        for distractors in (0, min(settings.distractors, longest // 2)):
+            chunk = distractors * (longest - 1) + longest - 2
+            kind = dataclasses.replace(easier.settings(settings, chunk), chunk=500)
+            images, y = generate_chunk(
+                dataclasses.replace(settings, chunk=500), 0, 0, chunk, easier
+            )
+            square = np.pad(images, ((0, 0), (0, 128 - height), (0, 0)))
+            right.append(predict(square, kind) == y)
+        rows.append([height, 128 * height, longest, *map(percent, right)])
+        if height == 32:
+            chosen = np.concatenate([images[y == label][:9] for label in (0, 1)])
+            picture = chosen.reshape(2, 9, height, 128).swapaxes(0, 1)
+    save_sheet(picture, 2, "pathfinder_128_strips.png")
+    header = ["rows", "steps", "dashes of a contour", "no distractors", "most distractors"]
+    return (
+        "`lra_pathx.load(height=h)` draws images of 128 columns and h rows, with contours of 2 to\n"
+        "as many dashes as suit the height, so that a sequence is shorter and the rows above and\n"
+        "below a pixel are where they are in the task's own. The picture shows 32 rows, negative\n"
+        "images on the left, positive ones on the right. The recipe of Path-X begins with them\n"
+        "(`recipes/lra_pathx.py`).\n\n"
+        "![images of 32 rows and 128 columns](pathfinder_128_strips.png)\n\n"
+        "The path follower on 500 images each with the longest contours, accuracy in %:\n\n"
+        + table(header, rows)
+        + "\n"
     )
 
 

@@ -48,8 +48,10 @@ class Bench:
         self.settings: Settings = importlib.import_module(f"recipes.{recipe}").settings
         self.task = importlib.import_module(f"keras_dss.datasets.{self.settings.task}")
         self.kind, self.work_dir = self.task.KIND, Path(work_dir) / recipe
-        options = {"mask_zeros": self.settings.model.mask_zeros}
-        self.splits = Splits(self.task, data_dir, num_lengths=self.settings.num_lengths, **options)
+        self.splits = Splits(
+            self.task, data_dir, mask_zeros=self.settings.model.mask_zeros,
+            num_lengths=self.settings.num_lengths, examples=self.settings.examples,
+        )  # fmt: skip
         self.test = test
 
     def fresh(self, state_size, seed, eigenvalues="per_feature"):

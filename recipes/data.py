@@ -125,10 +125,9 @@ class Curriculum:
 
     def shapes(self):
         """Return one batch of every shape that epochs hold, always the same ones."""
-        if not self.own.boundaries:
-            return self.own.shapes()
         kinds = [*map(self.easier, dict.fromkeys(self.grades)), self.own]
-        return [batch for epochs in dict.fromkeys(kinds) for batch in epochs.shapes()]
+        batches = [batch for epochs in kinds for batch in epochs.shapes()]
+        return list({x.shape: (x, labels) for x, labels in batches}.values())
 
 
 class Splits:
@@ -140,21 +139,30 @@ class Splits:
         resident: whether the training split is held in the memory of the backend's device.
         smoke: read the task's fixture files, a few examples in the layout of the real ones.
         mask_zeros, num_lengths: as in `Epochs`.
+        examples: the training split is only its first so many; None: all. Fixtures are whole.
     """
 
     def __init__(
-        self, task, data_dir=None, smoke=False, mask_zeros=False, resident=False, num_lengths=8
-    ):
+        self, task, data_dir=None, smoke=False, mask_zeros=False, resident=False, num_lengths=8,
+        examples=None,
+    ):  # fmt: skip
         self.task, self.resident, self.loaded = task, resident, {}
+        self.examples = None if smoke else examples
         self.mask_zeros, self.num_lengths = mask_zeros, num_lengths
         self.data_dir = fixture_folder(task) if smoke else data_dir
 
     def get(self, split, examples=None):
         """Return `(x, labels)` of a split, or of its first `examples`."""
         if split not in self.loaded:
-            self.loaded[split] = self.task.load(split, self.data_dir)
+            self.loaded[split] = self._load(split)
         x, y = self.loaded[split]
         return x[:examples], y[:examples]
+
+    def _load(self, split, **given):
+        count = self.examples if split == "train" else None
+        if count and hasattr(self.task, "GRADES"):  # made, and then only as many as are asked for
+            return self.task.load(split, self.data_dir, examples=count, **given)
+        return tuple(array[:count] for array in self.task.load(split, self.data_dir, **given))
 
     def training(self, batch_size, seed, augmentation=None, curriculum=None, step_labels=False):
         """Return the training split's `Epochs`, or a `Curriculum` that ends with them.
@@ -183,9 +191,12 @@ class Splits:
 
         given = {"step_labels": True} if step_labels else {}
         if step_labels and not drawn_labels:
-            x, y, steps = self.task.load("train", self.data_dir, **given)
+            x, y, steps = self._load("train", **given)
             self.loaded["train"] = x, y
         else:
+            if drawn_labels and self.examples and None in curriculum:
+                # what is drawn with labels serves without them too, and is not drawn twice
+                self.task.load("train", examples=self.examples, **given)
             x, y = self.get("train")
             steps = np.broadcast_to(np.uint8(UNKNOWN), x.shape[:2])
         own = epochs(x, y, steps)
@@ -206,10 +217,14 @@ class Splits:
 
         return Curriculum(curriculum, easier, own)
 
-    def evaluation(self, split, batch_size=100):
-        """Return a split in batches, every example once, with the lengths that training has."""
+    def evaluation(self, split, batch_size=100, examples=None):
+        """Return a split in batches, every example once, with the lengths that training has.
+
+        Args:
+            examples: only the first so many; None: all.
+        """
         boundaries, _ = length_boundaries(self.get("train")[0], self.mask_zeros, self.num_lengths)
-        x, y = self.get(split)
+        x, y = self.get(split, examples)
         options = {}
         if boundaries:
             options = {"boundaries": boundaries, "lengths": sequence_lengths(x)}

@@ -16,6 +16,7 @@ def origin(settings, name, work_dir):
     training = settings.train if child else settings.pretrain
     found = {
         "name": name, "seed": settings.seed, "num_lengths": settings.num_lengths,
+        "examples": settings.examples, "validation_examples": settings.validation_examples,
         "training": dataclasses.asdict(training),
         "model": dataclasses.asdict(settings.model),
         "start": dataclasses.asdict(child) if child else "skew_hippo",

@@ -141,12 +141,16 @@ class Settings:
     pretrain: TrainingSettings = TrainingSettings()
     train: TrainingSettings = TrainingSettings()
     calibration: int = 64  # training sequences that measure the controllability Gramians; 0: exact
+    # the first so many, of the training split and of the validation split where a training reads
+    # it; None: all
+    examples: int | None = None
+    validation_examples: int | None = None
     num_lengths: int = 8  # that batches are cut to; JAX compiles for each of them
     seed: int = 0
     checkpoint_minutes: float = 2.0
 
     def __post_init__(self):
-        _check_positive(self, "state_size", "num_lengths")
+        _check_positive(self, "state_size", "num_lengths", "examples", "validation_examples")
         _check_range(self, ("calibration", "seed"), "of at least 0", lambda value: value >= 0)
         if self.size not in ("edge", "base"):
             raise ValueError(f'Expected size "edge" or "base". Received: {self.size!r}')

@@ -76,8 +76,9 @@ class Stages:
         self.clock, self.command, self.smoke = clock or Clock(), command, smoke
         self.task = importlib.import_module(f"keras_dss.datasets.{settings.task}")
         self.splits = Splits(
-            self.task, data_dir, smoke, settings.model.mask_zeros, resident, settings.num_lengths
-        )
+            self.task, data_dir, smoke, settings.model.mask_zeros, resident, settings.num_lengths,
+            settings.examples,
+        )  # fmt: skip
 
     def run(self, stage, models=()):
         """Do one stage, for the named models or for all; return whether it is complete.
@@ -288,7 +289,9 @@ class Stages:
             config, source = model.get_config(), origin(self.settings, name, self.work_dir)
             training = Training(
                 model, self._batches(settings),
-                lambda: self.splits.evaluation("validation"), settings,
+                lambda: self.splits.evaluation(
+                    "validation", examples=self.settings.validation_examples
+                ), settings,
                 seed=self.settings.seed, folder=self.work_dir / name, name=name,
                 identity={**source, "data": self.splits.digest()}, kind=self.task.KIND,
                 step_weights=getattr(self.task, "STEP_WEIGHTS", ()),
@@ -378,6 +381,8 @@ class Stages:
 
     def _card(self, name, facts, found):
         settings, data = self.settings, dict(facts["provenance"])
+        if settings.examples and not self.smoke:
+            data["description"] += f" The first {settings.examples:,} are trained on."
         data["description"] += f" SHA-256 of the training arrays: {facts['data']}."
         if self.smoke:
             data["source"] = "The fixture files of the tests (--smoke): a few examples, no task."
@@ -395,12 +400,17 @@ class Stages:
         training, told = facts["origin"]["training"], []
         if training.get("curriculum"):
             grades = ", ".join(str(grade or "the task's own") for grade in training["curriculum"])
-            told.append(f"first epochs on {self.task.GRADES.meaning}: {grades}")
+            if any(training["curriculum"]):
+                told.append(f"first epochs on {self.task.GRADES.meaning}: {grades}")
         if training.get("step_labels"):
-            grades = getattr(self.task, "GRADES", None)
-            within = " in these epochs" if grades and grades.drawn_labels else ""
+            grades, labelled = getattr(self.task, "GRADES", None), len(training["curriculum"] or ())
+            within = ""
+            if grades and grades.drawn_labels and labelled < training["epochs"]:
+                within = f" in the first {labelled} epochs"
             told.append(f"the data's labels of steps as further targets{within}")
-        told.append(f"the best of {len(facts['history'])} validations is kept")
+        count = self.settings.validation_examples
+        within = f" on {count:,} examples" if count and not self.smoke else ""
+        told.append(f"the best of {len(facts['history'])} validations{within} is kept")
         chosen = "; ".join(told)
         found = {key: facts[key] for key in ("epochs", "minutes", "hardware")}
         if self.settings.start == "recipe":

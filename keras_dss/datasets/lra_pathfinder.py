@@ -10,6 +10,7 @@ Source: Linsley et al., "Learning long-range spatial dependencies with horizonta
 units", 2018, arXiv 1805.08315; Tay et al., "Long Range Arena", 2021, arXiv 2011.04006.
 """
 
+from keras_dss.datasets.grades import Grades
 from keras_dss.datasets.pathfinder import files
 from keras_dss.datasets.standardised import Standardised
 
@@ -20,7 +21,10 @@ VOCABULARY_SIZE = None  # pixels are real numbers, not tokens
 SIZE = 32
 MAX_LENGTH = SIZE**2
 SPLITS = files.SPLITS
-GRADES = files.GRADES
+GRADES = Grades(
+    "contour_length", files.CONTOUR_LENGTHS, "drawn images, most dashes of a contour",
+    drawn_labels=True,
+)  # fmt: skip
 STEP_WEIGHTS = (0.1, 1.0, 1.0)  # of the labels of steps, in a training
 
 # Mean and standard deviation of the pixels, 0 to 255, of the first 40,000 images drawn for training
@@ -78,7 +82,7 @@ def load(
     """
     x, *labels = files.load(
         "lra_pathfinder", SIZE, split, data_dir, examples, cache_dir, seed, workers, progress,
-        contour_length, step_labels,
+        contour_length, step_labels=step_labels,
     )  # fmt: skip
     return Standardised(x, MEAN, STANDARD_DEVIATION), *labels
 

@@ -10,6 +10,7 @@ Source: Linsley et al., "Learning long-range spatial dependencies with horizonta
 units", 2018, arXiv 1805.08315; Tay et al., "Long Range Arena", 2021, arXiv 2011.04006.
 """
 
+from keras_dss.datasets.grades import Grades
 from keras_dss.datasets.pathfinder import files
 from keras_dss.datasets.standardised import Standardised
 
@@ -20,7 +21,7 @@ VOCABULARY_SIZE = None  # pixels are real numbers, not tokens
 SIZE = 128
 MAX_LENGTH = SIZE**2
 SPLITS = files.SPLITS
-GRADES = files.GRADES
+GRADES = Grades("height", files.HEIGHTS, "drawn images, rows of an image", drawn_labels=True)
 STEP_WEIGHTS = (0.1, 1.0, 1.0)  # of the labels of steps, in a training
 
 # Mean and standard deviation of the pixels, 0 to 255, of the first 4,000 images drawn for training
@@ -31,7 +32,7 @@ MEAN, STANDARD_DEVIATION = 9.0841, 39.2872
 
 def load(
     split, data_dir=None, *, examples=None, cache_dir=None, seed=0, workers=None, progress=True,
-    contour_length=None, step_labels=False,
+    contour_length=None, height=None, step_labels=False,
 ):  # fmt: skip
     """Returns one split as arrays `(x, y)`, or `(x, y, z)` with `step_labels`.
 
@@ -55,18 +56,22 @@ def load(
         contour_length: int from 2 to 14, for easier images, always drawn, that a training may begin
             with: in turn, contours have 2 to so many dashes, with none to half as many distractors.
             None: the task's own images, with 14.
+        height: int from 32 to 128, for easier images of fewer rows and shorter sequences, always
+            drawn too: strips of the published width, whose contours have in turn 2 to as many
+            dashes as suit the height, 5 in 32 rows, or to `contour_length`.
         step_labels: whether to return labels of the pixels too, of images that are then always
             drawn: an easier question that a training may ask beside the task's own.
 
     Returns:
-        x: `Standardised` view (n, 16384, 1) of uint8 pixels, row by row, see `encode`.
+        x: `Standardised` view (n, 16384, 1) of uint8 pixels, row by row, see `encode`; of strips
+            (n, 128 height, 1).
         y: uint8 (n,), 1 if both markers are on the same contour.
-        z: with `step_labels`, uint8 (n, 16384): 2 where a dash of the contour passes on which the
+        z: with `step_labels`, uint8 (n, L) as x: 2 where a dash of the contour passes on which the
             first marker lies, in the order of the pixels, 1 where another dash does, else 0.
 
     Raises:
-        ValueError: for an unknown split or contour length, more examples than there are, or a
-            malformed official file, which is named.
+        ValueError: for an unknown split, contour length or height, more examples than there are, or
+            a malformed official file, which is named.
         FileNotFoundError: if a part of an official copy is missing.
 
     Example:
@@ -78,7 +83,7 @@ def load(
     """
     x, *labels = files.load(
         "lra_pathx", SIZE, split, data_dir, examples, cache_dir, seed, workers, progress,
-        contour_length, step_labels,
+        contour_length, height, step_labels,
     )  # fmt: skip
     return Standardised(x, MEAN, STANDARD_DEVIATION), *labels
 

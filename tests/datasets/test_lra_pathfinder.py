@@ -136,6 +136,20 @@ def test_labels_of_pixels_are_drawn_by_processes_too(tmp_path):
             np.testing.assert_array_equal(array, expected[: len(array)])
 
 
+@pytest.mark.parametrize("given", [{}, {"contour_length": 3}])
+def test_strips_are_drawn_beside_the_others(tmp_path, given):
+    x, y, z = lra_pathx.load("train", examples=101, height=32, step_labels=True, workers=2, **given)
+    assert x.shape == (101, 32 * 128, 1) and z.shape == x.shape[:2] and y.shape == (101,)
+    (folder,) = (tmp_path / "cache").iterdir()
+    contours = "-contours3" if given else ""
+    assert folder.name == f"lra_pathx-v1-seed0{contours}-rows32-steps-train-101"
+    small, *_ = lra_pathx.load("train", examples=7, height=32, cache_dir=tmp_path / "b", **given)
+    np.testing.assert_array_equal(small.raw, x.raw[:7])
+    other, *_ = lra_pathx.load("train", examples=7, height=40, **given)
+    assert other.shape == (7, 40 * 128, 1)
+    assert (x.raw.max(axis=1) >= 250).all() and (other.raw.max(axis=1) >= 250).all()
+
+
 @pytest.mark.parametrize("name", ["x.npy", "y.npy"])
 @pytest.mark.parametrize("kept", [0, 40, -1, None])
 def test_damaged_caches_are_drawn_anew(tmp_path, monkeypatch, name, kept):
@@ -152,7 +166,7 @@ def test_damaged_caches_are_drawn_anew(tmp_path, monkeypatch, name, kept):
     assert list((tmp_path / "cache").iterdir()) == [folder]
 
 
-def draw_ones(folder, size, seed, split, examples, workers, advance, contour_length, step_labels):
+def draw_ones(folder, size, seed, split, examples, workers, advance, easier, step_labels):
     np.save(folder / "x.npy", np.ones((examples, size**2), np.uint8))
     np.save(folder / "y.npy", np.ones(examples, np.uint8))
     if step_labels:
@@ -207,6 +221,9 @@ def test_errors(tmp_path):
     for length in (1, 15):
         with pytest.raises(ValueError, match=f"between 2 and 14 dashes. Received: {length}"):
             lra_pathfinder.load("train", examples=2, contour_length=length)
+    for height in (31, 129):
+        with pytest.raises(ValueError, match=f"between 32 and 128 rows. Received: {height}"):
+            lra_pathx.load("train", examples=2, height=height)
     for task in (lra_pathfinder, lra_pathx):
         for wrong in (np.zeros((2, 8, 8), np.uint8), np.zeros((2, task.SIZE, task.SIZE))):
             with pytest.raises(ValueError, match=f"uint8 images .n, {task.SIZE}, .*Received: "):

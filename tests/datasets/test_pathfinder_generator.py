@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from benchmarks import pathfinder_follower
-from keras_dss.datasets.pathfinder.generator import draw_chunk
+from keras_dss.datasets.pathfinder.generator import draw_chunk, generate_chunk
 from keras_dss.datasets.pathfinder.render import dashes, render
-from keras_dss.datasets.pathfinder.settings import SETTINGS, easier
+from keras_dss.datasets.pathfinder.settings import SETTINGS, Easier
 from keras_dss.datasets.pathfinder.space import CIRCLE, draw_turns
 
 SIZES = sorted(SETTINGS)
@@ -121,8 +121,9 @@ def test_easier_images_are_of_the_same_task(size, length):
     own = draw_chunk(settings, 0, 0, 0)[0]
     kinds = set()
     for chunk in range(2 * (length - 1)):
-        easy = easier(settings, length, chunk)
-        scenes, labels = draw_chunk(settings, 0, 0, chunk, length)
+        easier = Easier(length)
+        easy = easier.settings(settings, chunk)
+        scenes, labels = draw_chunk(settings, 0, 0, chunk, easier)
         dashes_each = scenes.contours.shape[2] - 1
         assert scenes.contours.shape[:2] == (20, 2) and labels.sum() == 10
         assert scenes.distractors.shape[1] == easy.distractors
@@ -137,3 +138,26 @@ def test_easier_images_are_of_the_same_task(size, length):
 def test_geometry_solves_the_images(drawn):
     settings, _, labels, images = drawn
     assert (pathfinder_follower.predict(images, settings) == labels).mean() >= 0.97
+
+
+@pytest.mark.parametrize("height", [32, 64, 100])
+def test_strips_are_of_the_same_task(height):
+    published, easier = dataclasses.replace(SETTINGS[128], chunk=20), Easier(height=height)
+    longest = 2 + 12 * height // 128
+    for chunk in range(longest - 1):
+        settings = easier.settings(published, chunk)
+        scenes, labels = draw_chunk(published, 0, 0, chunk, easier)
+        assert settings.contour_length == 2 + chunk == scenes.contours.shape[2] - 1
+        images, _, steps = generate_chunk(published, 0, 0, chunk, easier, step_labels=True)
+        assert images.shape == steps.shape == (20, height, 128) and labels.sum() == 10
+        for points in (scenes.contours, scenes.markers):
+            assert (points > 0).all() and (points < [height, 128]).all()
+        assert images[steps > 0].mean() > 5 * images[steps == 0].mean()
+        if chunk:  # the follower takes longer distractors for contours
+            square = np.pad(images, ((0, 0), (0, 128 - height), (0, 0)))
+            assert (pathfinder_follower.predict(square, settings) == labels).mean() >= 0.9
+
+
+def test_easier_images_are_told_apart():
+    kinds = Easier(5), Easier(height=32), Easier(5, 32), Easier(height=64)
+    assert len({kind.name for kind in kinds}) == len({kind.key for kind in kinds}) == 4

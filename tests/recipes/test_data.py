@@ -123,15 +123,17 @@ def test_a_curriculum_begins_with_easier_examples():
 
 
 def labelled_task(**given):
-    asked = []
+    asked, counts = [], []
 
     def load(split, data_dir=None, *, examples=None, contour_length=None, step_labels=False):
         asked.append((contour_length, step_labels))
+        counts.append(examples)
         steps = [np.full((50, 4), contour_length or 1, np.uint8)] if step_labels else []
-        return np.ones((50, 4, 1), "float32"), Y, *steps
+        arrays = np.ones((50, 4, 1), "float32"), Y, *steps
+        return tuple(array[:examples] for array in arrays)
 
     given |= {"STEP_WEIGHTS": (1.0,) * 4, "__name__": "task"}
-    return types.SimpleNamespace(load=load, asked=asked, **given)
+    return types.SimpleNamespace(load=load, asked=asked, examples=counts, **given)
 
 
 def steps_and_labels(epochs):
@@ -198,3 +200,29 @@ def test_a_curriculum_of_what_a_task_lacks_is_refused_at_once(name, message):
     splits = Splits(importlib.import_module(f"keras_dss.datasets.{name}"), smoke=True)
     with pytest.raises(ValueError, match=f"{message}.*Received: .2, 15"):
         splits.training(2, 0, curriculum=(2, 15))
+
+
+def test_a_curriculum_of_images_with_fewer_rows():
+    task = importlib.import_module("keras_dss.datasets.lra_pathx")
+    splits = Splits(task, smoke=True)
+    data = splits.training(8, seed=1, curriculum=(32, 40, 32, None), step_labels=True)
+    for number, rows in enumerate((32, 40, 32, 128, 128)):
+        batches = list(data.epoch(number))
+        assert len(batches) == data.steps_per_epoch
+        assert all(x.shape == (8, 128 * rows, 1) for x, _ in batches)
+        assert all(y["steps"].shape == x.shape[:2] for x, y in batches)
+    assert [x.shape[1] // 128 for x, _ in data.shapes()] == [32, 40, 128]
+
+
+def test_the_first_examples_alone_are_trained_on():
+    task = types.SimpleNamespace(load=lambda split, data_dir: (X, Y), __name__="task")
+    splits = Splits(task, examples=20)
+    assert len(splits.get("train")[0]) == 20 and len(splits.get("test")[0]) == 50
+    assert splits.digest() != Splits(task).digest()
+    data = splits.training(5, seed=1)
+    assert sorted(y for batch in labels(data.epoch(0)) for y in batch) == list(range(20))
+
+    task = labelled_task(GRADES=DRAWN)  # which makes no more than it is asked for
+    data = Splits(task, examples=20).training(5, seed=1, curriculum=(2,), step_labels=True)
+    list(data.epoch(0))
+    assert task.examples == [20, 20]

@@ -1,7 +1,7 @@
 """Pathfinder images on disk: drawn by several processes, or converted from an official copy.
 
-A split is a folder with the files x.npy, uint8 (n, size^2), and y.npy, uint8 (n,); with labels of
-pixels also steps.npy, uint8 (n, size^2). It is written under a temporary name and renamed when it
+A split is a folder with the files x.npy, uint8 (n, height size), and y.npy, uint8 (n,); with
+labels of pixels also steps.npy, as x.npy. It is written under a temporary name and renamed when it
 is whole, and read as a memory map; a damaged one is replaced.
 """
 
@@ -17,31 +17,26 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_dss.datasets.grades import Grades
 from keras_dss.datasets.pathfinder import official, worker
 from keras_dss.datasets.pathfinder.generator import GENERATOR_VERSION, generate_chunk
-from keras_dss.datasets.pathfinder.settings import SETTINGS
+from keras_dss.datasets.pathfinder.settings import SETTINGS, Easier
 from keras_dss.datasets.paths import cache_folder, check_split, data_folder
 from keras_dss.datasets.provenance import Provenance
 
 SPLITS = {"train": 160_000, "validation": 20_000, "test": 20_000}
-GRADES = Grades(  # both sizes of the task's own images have contours of 14 dashes
-    "contour_length",
-    range(2, min(settings.contour_length for settings in SETTINGS.values()) + 1),
-    "drawn images, most dashes of a contour",
-    drawn_labels=True,
-)
+CONTOUR_LENGTHS = range(2, 15)  # of easier images
+HEIGHTS = range(32, 129)  # of easier images, larger ones
 SMALL = 2**26  # bytes of an official copy that is not worth a converted one
 
 
 def load(
     task, size, split, data_dir, examples=None, cache_dir=None, seed=0, workers=None, progress=True,
-    contour_length=None, step_labels=False,
+    contour_length=None, height=None, step_labels=False,
 ):  # fmt: skip
-    """Returns x, uint8 (n, size^2), and y, uint8 (n,), of a split of the task of that name.
+    """Returns x, uint8 (n, height size), and y, uint8 (n,), of a split of the task of that name.
 
-    With a `contour_length` they are easier images; with `step_labels` those of pixels, uint8
-    (n, size^2), follow. Both are always drawn.
+    With a `contour_length` or a `height` they are easier images, else the height is the size; with
+    `step_labels` those of pixels, uint8 (n, height size), follow. Both are always drawn.
     """
     split = check_split(split, SPLITS)
     if workers is None:
@@ -52,17 +47,20 @@ def load(
             "`workers` must be at least 1, and `seed` not negative. "
             f"Received: workers={workers}, seed={seed}"
         )
-    easy = contour_length is not None
-    if easy and contour_length not in GRADES.values:
-        raise ValueError(
-            f"`contour_length` must be between {GRADES.values[0]} and {GRADES.values[-1]} "
-            f"dashes. Received: {contour_length}"
-        )
+    for name, value, known, unit in (
+        ("contour_length", contour_length, CONTOUR_LENGTHS, "dashes"),
+        ("height", height, HEIGHTS, "rows"),
+    ):
+        if value is not None and value not in known:
+            raise ValueError(
+                f"`{name}` must be between {known[0]} and {known[-1]} {unit}. Received: {value}"
+            )
+    easier = Easier(contour_length, height) if contour_length or height else None
     cache = cache_folder(cache_dir)
-    folder = None if easy or step_labels else official.find(data_folder(data_dir), size)
+    folder = None if easier or step_labels else official.find(data_folder(data_dir), size)
     if folder is None:
         return _load_generated(
-            task, size, split, examples, cache, seed, workers, progress, contour_length, step_labels
+            task, size, split, examples, cache, seed, workers, progress, easier, step_labels
         )
 
     paths, labels = official.read_metadata(folder)
@@ -93,7 +91,7 @@ def load(
 
 
 def _load_generated(
-    task, size, split, examples, cache, seed, workers, progress, contour_length, step_labels
+    task, size, split, examples, cache, seed, workers, progress, easier, step_labels
 ):  # fmt: skip
     total = SPLITS[split]
     examples = total if examples is None else examples
@@ -103,28 +101,25 @@ def _load_generated(
             f"Received: {examples}"
         )
     number = list(SPLITS).index(split)
-    kind = "" if contour_length is None else f"-contours{contour_length}"
-    name = f"{task}-v{GENERATOR_VERSION}-seed{seed}{kind}"
+    name = f"{task}-v{GENERATOR_VERSION}-seed{seed}{easier.name if easier else ''}"
     endings = ["-steps"] if step_labels else ["", "-steps"]  # of folders with the same images
     for ending, count in itertools.product(endings, (total, examples)):
         found = _read(cache / f"{name}{ending}-{split}-{count}", step_labels)
         if found is not None:
             return tuple(array[:examples] for array in found)
     if examples <= SETTINGS[size].chunk:
-        x, y, *z = generate_chunk(SETTINGS[size], seed, number, 0, contour_length, step_labels)
+        x, y, *z = generate_chunk(SETTINGS[size], seed, number, 0, easier, step_labels)
         x, *z = (array.reshape(len(array), -1) for array in (x, *z))
         return tuple(array[:examples] for array in (x, y, *z))
     target = cache / f"{name}{endings[0]}-{split}-{examples}"
     shutil.rmtree(target, ignore_errors=True)
     with new_folder(target) as temporary, _progress(progress, examples, "Drawing") as advance:
-        generate(
-            temporary, size, seed, number, examples, workers, advance, contour_length, step_labels
-        )
+        generate(temporary, size, seed, number, examples, workers, advance, easier, step_labels)
     return _read(target, step_labels)
 
 
 def generate(
-    folder, size, seed, split, examples, workers, advance, contour_length=None, step_labels=False
+    folder, size, seed, split, examples, workers, advance, easier=None, step_labels=False
 ):  # fmt: skip
     """Draws the files of a split into an existing folder, in `workers` processes.
 
@@ -137,10 +132,12 @@ def generate(
         RuntimeError: if a process fails.
     """
     paths = _paths(folder, step_labels)
+    pixels = size * (easier and easier.height or size)
     for path in paths:
-        _create(path, (examples,) if path.stem == "y" else (examples, size**2))
+        _create(path, (examples,) if path.stem == "y" else (examples, pixels))
     workers = min(workers, -(-examples // SETTINGS[size].chunk))
     arguments = [sys.executable, "-P", worker.__file__, size, seed, split]
+    grade = (easier.contour_length, easier.height) if easier else (None, None)
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     reading, writing = os.pipe()
     processes, done = [], 0
@@ -149,7 +146,7 @@ def generate(
             for number in range(workers):
                 processes.append(
                     subprocess.Popen(
-                        [*map(str, (*arguments, number, workers, contour_length, *paths))],
+                        [*map(str, (*arguments, number, workers, *grade, *paths))],
                         stdin=subprocess.DEVNULL,
                         stdout=pipe,
                         stderr=errors,

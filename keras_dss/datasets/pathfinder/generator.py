@@ -29,7 +29,6 @@ import numpy as np
 
 from keras_dss.datasets.pathfinder.membership import label_pixels
 from keras_dss.datasets.pathfinder.render import render
-from keras_dss.datasets.pathfinder.settings import easier
 from keras_dss.datasets.pathfinder.space import CIRCLE, Space, draw_turns, unit
 
 GENERATOR_VERSION = 1
@@ -75,10 +74,13 @@ def grow_contours(settings, rng, space, margins):
     maps for each image: what contour 0 must avoid, and what contour 1 must.
     """
     count, n = len(margins), settings.contour_length
-    inner = 2 * settings.seed_distance
-    centre = rng.uniform(inner, settings.size - inner, (count, 1, 2))
+    shape = np.array([settings.height, settings.size])
+    inner = 2 * settings.seed_distance * shape / settings.size
+    centre = rng.uniform(inner, shape - inner, (count, 1, 2))
     half = unit(rng.integers(0, CIRCLE, (count, 1))) * settings.seed_distance / 2
     origins = np.concatenate([centre + half, centre - half], axis=1)  # (count, 2, 2)
+    edge = settings.padding + settings.marker_radius  # which low images alone may come near
+    origins = np.clip(origins, edge, shape - edge)
     pivots = np.zeros((count, 2, n + 1, 2))
     heading = np.zeros((count, 2, n), np.int32)
     done = np.zeros(count, np.int32)  # steps of both contours
@@ -95,8 +97,8 @@ def grow_contours(settings, rng, space, margins):
             space, 2 * rows + k, rows, start, direction, n - 1 - i
         )
         tip = end - margins[rows, None] * unit(direction)
-        edge = np.minimum(tip, settings.size - tip).min(axis=1)
-        found &= (i < n - 1) | (edge >= settings.marker_radius)  # for a whole marker
+        inside = np.minimum(tip, shape - tip).min(axis=1)
+        found &= (i < n - 1) | (inside >= settings.marker_radius)  # for a whole marker
         stuck = rows[~found]
         rows, k, i = rows[found], k[found], i[found]
         pivots[rows, k, i], pivots[rows, k, i + 1] = start[found], end[found]
@@ -162,7 +164,7 @@ def grow_distractors(settings, rng, space, rows):
         missing = rows
         for _ in range(TRIALS):
             place = np.repeat(missing, PLACES)
-            path = rng.uniform(0, settings.size, (len(place), 1, 2))
+            path = rng.uniform(0, [settings.height, settings.size], (len(place), 1, 2))
             free = space.is_free(2 * place, path[:, 0])
             place, path = place[free], path[free]  # (m,), (m, 1 .. d + 1, 2)
             direction = rng.integers(0, CIRCLE, (len(place), 1), np.int32)
@@ -221,14 +223,14 @@ def draw_scenes(settings, rng, count):
     return Scenes(margins[rows], contours, distractors, markers)
 
 
-def draw_chunk(settings, seed, split, chunk, contour_length=None):
+def draw_chunk(settings, seed, split, chunk, easier=None):
     """Scenes of chunk number `chunk` of split number `split`, and labels, of each class half.
 
-    With a `contour_length` they are easier ones, see `settings.easier`.
+    The settings are the published ones; `easier`, an `Easier`, asks for easier images.
     """
     key = (settings.size, split, chunk)
-    if contour_length is not None:
-        settings, key = easier(settings, contour_length, chunk), (*key, contour_length)
+    if easier:
+        settings, key = easier.settings(settings, chunk), (*key, *easier.key)
     stream = np.random.SeedSequence(seed, spawn_key=key)
     rng = np.random.Generator(np.random.Philox(stream))
     parts, missing = [], settings.chunk
@@ -244,12 +246,14 @@ def draw_chunk(settings, seed, split, chunk, contour_length=None):
     return scenes, rng.permutation(np.arange(settings.chunk, dtype=np.uint8) % 2)
 
 
-def generate_chunk(settings, seed, split, chunk, contour_length=None, step_labels=False):
-    """Images (chunk, size, size) and labels (chunk,) of chunk number `chunk`, both uint8.
+def generate_chunk(settings, seed, split, chunk, easier=None, step_labels=False):
+    """Images (chunk, height, size) and labels (chunk,) of chunk number `chunk`, both uint8.
 
-    With `step_labels` also the labels of the pixels (chunk, size, size), see `label_pixels`.
+    With `step_labels` also the labels of the pixels (chunk, height, size), see `label_pixels`.
     """
-    scenes, labels = draw_chunk(settings, seed, split, chunk, contour_length)
+    scenes, labels = draw_chunk(settings, seed, split, chunk, easier)
+    if easier:
+        settings = easier.settings(settings, chunk)
     images = render(settings, scenes, labels)
     steps = [label_pixels(settings, scenes, labels)] if step_labels else []
     return images, labels, *steps

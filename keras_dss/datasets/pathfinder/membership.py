@@ -13,18 +13,19 @@ def label_pixels(settings, scenes, labels):
     The first marker is the one whose middle comes first when the pixels are read row by row.
 
     Returns:
-        uint8 (n, size, size): `CONTOUR` where a dash of the first marker's contour passes, `OTHER`
-        where one of another snake does, else `EMPTY`.
+        uint8 (n, height, size): `CONTOUR` where a dash of the first marker's contour passes,
+        `OTHER` where one of another snake does, else `EMPTY`.
     """
     rows, size = np.arange(len(scenes)), settings.size
-    pixels = np.full((len(scenes), size, size), EMPTY, np.uint8)
+    pixels = np.full((len(scenes), settings.height, size), EMPTY, np.uint8)
 
     def draw(start, end, label):  # (n, dashes, 2)
         points = int(np.ceil(settings.dash))
         for along in (np.arange(points) + 0.5) / points:
             point = start + along * (end - start)
             n, dash = np.nonzero(~np.isnan(point[..., 0]))
-            row, column = np.clip(np.floor(point[n, dash]).astype(int), 0, size - 1).T
+            cell = np.floor(point[n, dash]).astype(int)
+            row, column = np.clip(cell, 0, np.subtract(pixels.shape[1:], 1)).T
             pixels[n, row, column] = label
 
     markers = scenes.markers[rows, labels]  # (n, 2, 2)

@@ -22,21 +22,20 @@ def lanczos(size):
 
 
 def render(settings, scenes, labels):
-    """Images, uint8 (n, size, size), of scenes with the markers of the classes `labels` (n,)."""
+    """Images, uint8 (n, height, size), of scenes with the markers of the classes `labels` (n,)."""
     n = len(scenes)
-    fine = SCALE * settings.size
     border = int(SCALE * (settings.dash + settings.marker_radius)) + 4
-    canvas = np.zeros((n, fine + 2 * border, fine + 2 * border), np.float32)
-    side = canvas.shape[1]
+    height, width = (SCALE * pixels + 2 * border for pixels in (settings.height, settings.size))
+    canvas = np.zeros((n, height, width), np.float32)
     flat = canvas.reshape(-1)
 
     def draw(rows, start, end, thickness, value):  # each image at most once
         window = 2 * (int(SCALE * (settings.dash + thickness) / 2) + 2)
         distance, first = capsule(start, end, window)
         cover = np.clip(SCALE * (thickness / 2 - distance) + 0.5, 0, 1) * value  # (m, w, w)
-        first = (rows * side + first[:, 0] + border) * side + first[:, 1] + border
+        first = (rows * height + first[:, 0] + border) * width + first[:, 1] + border
         cell = np.arange(window)
-        index = first[:, None, None] + cell[:, None] * side + cell
+        index = first[:, None, None] + cell[:, None] * width + cell
         flat[index] = np.maximum(flat[index], cover.astype(np.float32))
 
     for snakes in (scenes.contours, scenes.distractors):
@@ -49,6 +48,6 @@ def render(settings, scenes, labels):
     rows = np.arange(n)
     for marker in scenes.markers[rows, labels].swapaxes(0, 1):
         draw(rows, marker, marker, 2 * settings.marker_radius, 1)
-    matrix = lanczos(settings.size)
-    image = matrix @ canvas[:, border:-border, border:-border] @ matrix.T
+    inside = canvas[:, border:-border, border:-border]
+    image = lanczos(settings.height) @ inside @ lanczos(settings.size).T
     return np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)

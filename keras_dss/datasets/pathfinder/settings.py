@@ -16,7 +16,7 @@ class Settings:
     """Lengths in pixels.
 
     Attributes:
-        size: of the image, each way.
+        size, height: of the image, its columns and its rows.
         dash, thickness: of a dash.
         margins: half of the gap between two dashes of a snake; one of these for each image.
         continuity: the larger, the straighter.
@@ -32,6 +32,7 @@ class Settings:
     """
 
     size: int
+    height: int
     dash: float
     thickness: float
     margins: tuple[int, ...]
@@ -51,6 +52,7 @@ class Settings:
 SETTINGS = {
     32: Settings(
         size=32,
+        height=32,
         dash=2,
         thickness=0.5,
         margins=(1,),
@@ -68,6 +70,7 @@ SETTINGS = {
     ),
     128: Settings(
         size=128,
+        height=128,
         dash=5,
         thickness=1.5,
         margins=(2, 3),
@@ -86,11 +89,38 @@ SETTINGS = {
 }
 
 
-def easier(settings, contour_length, chunk):
-    """Settings of chunk number `chunk` of easier images, which a curriculum begins with.
+@dataclass(frozen=True)
+class Easier:
+    """Images that a training may begin with: shorter contours, and fewer rows for them to cross.
 
     In turn, contours have 2 to `contour_length` dashes, with 0 to half as many distractors.
+
+    Attributes:
+        contour_length: int, or None for what suits the height.
+        height: int, or None for that of the published images.
     """
-    turn, dashes = divmod(chunk, contour_length - 1)
-    most = min(settings.distractors, contour_length // 2)
-    return replace(settings, contour_length=2 + dashes, distractors=turn % (most + 1))
+
+    contour_length: int | None = None
+    height: int | None = None
+
+    @property
+    def name(self):
+        """What tells a folder of these images from others."""
+        contours = f"-contours{self.contour_length}" if self.contour_length else ""
+        return contours + (f"-rows{self.height}" if self.height else "")
+
+    @property
+    def key(self):
+        """What tells their stream of random numbers from others, as integers."""
+        return (self.contour_length or 0, *([self.height] if self.height else []))
+
+    def settings(self, published, chunk):
+        """`Settings` of chunk number `chunk`."""
+        height = self.height or published.height
+        suitable = 2 + (published.contour_length - 2) * height // published.height
+        longest = self.contour_length or suitable
+        turn, dashes = divmod(chunk, longest - 1)
+        most = min(published.distractors, longest // 2)
+        return replace(
+            published, height=height, contour_length=2 + dashes, distractors=turn % (most + 1)
+        )

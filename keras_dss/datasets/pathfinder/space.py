@@ -42,7 +42,7 @@ def capsule(start, end, window):
 
 
 class Space:
-    """How many steps lie near each cell: two maps for each image, (2 rows, side, side).
+    """How many steps lie near each cell: two maps for each image, (2 rows, height, width).
 
     All steps of an image are equally long, so that what a step occupies follows from its angle,
     one of `ANGLES`, and from the cell of its middle.
@@ -54,8 +54,10 @@ class Space:
         self.clearance = 2 * margins + settings.clearance
         self.checks = int(np.ceil(self.step.max()))  # points of a step that must be free
         self.border = int(SCALE * ((AHEAD + 1) * self.step.max() + 1))
-        self.side = SCALE * settings.size + 2 * self.border
-        self.counts = np.ones((2 * len(margins), self.side, self.side), np.uint8)
+        self.height, self.width = (
+            SCALE * pixels + 2 * self.border for pixels in (settings.height, settings.size)
+        )
+        self.counts = np.ones((2 * len(margins), self.height, self.width), np.uint8)
         edge = self.border + SCALE * settings.padding
         self.counts[:, edge:-edge, edge:-edge] = 0
         self.flat = self.counts.reshape(-1)
@@ -69,13 +71,13 @@ class Space:
             window = 2 * int(SCALE * (step / 2 + 2 * margin + settings.clearance) + 2)
             distance, first = capsule(0.5 / SCALE - half, 0.5 / SCALE + half, window)
             for near in distance < 2 * margin + settings.clearance:
-                cells.append((np.argwhere(near) + first[0]) @ [self.side, 1])
+                cells.append((np.argwhere(near) + first[0]) @ [self.width, 1])
             turns = BENDS[:, None] / settings.continuity * np.arange(1, AHEAD + 1)  # (c, s)
             turns = np.rint(turns * (CIRCLE / (2 * np.pi))).astype(int)
             moves = step * unit(np.arange(CIRCLE)[:, None, None] + turns)  # (CIRCLE, c, s, 2)
             ends = np.cumsum(moves, axis=2)
             points = np.stack([ends - moves / 2, ends], axis=3)  # (CIRCLE, c, s, 2, 2)
-            arcs.append(np.rint(SCALE * points).astype(np.int32) @ [self.side, 1])
+            arcs.append(np.rint(SCALE * points).astype(np.int32) @ [self.width, 1])
         longest = max(map(len, cells))  # shorter ones repeat cells
         self.cells = np.array([np.resize(c, longest) for c in cells], np.int32)
         self.arcs = np.concatenate(arcs).astype(np.int32)  # (kinds CIRCLE, c, s, 2)
@@ -83,7 +85,7 @@ class Space:
     def index(self, maps, points):
         """Flat index of the cells that hold `points` (..., 2) of `maps` (...)."""
         cell = (points * SCALE + self.border).astype(np.int32)
-        return (maps * self.side + cell[..., 0]) * self.side + cell[..., 1]
+        return (maps * self.height + cell[..., 0]) * self.width + cell[..., 1]
 
     def is_free(self, maps, points):
         return self.flat[self.index(maps, points)] == 0

@@ -1,6 +1,6 @@
 """A process that draws Pathfinder images into files: one of those that work in parallel.
 
-    python -P worker.py SIZE SEED SPLIT WORKER WORKERS CONTOUR_LENGTH FILE FILE [FILE]
+    python -P worker.py SIZE SEED SPLIT WORKER WORKERS CONTOUR_LENGTH HEIGHT FILE FILE [FILE]
 
 It imports its neighbours without importing the package, which would import Keras and its backend.
 """
@@ -21,7 +21,7 @@ def write_rows(path, first, values):
         file.write(np.ascontiguousarray(values).data)
 
 
-def main(size, seed, split, worker, workers, contour_length, *paths):
+def main(size, seed, split, worker, workers, contour_length, height, *paths):
     """Draws every chunk whose number is `worker` modulo `workers`; prints how many images.
 
     The files are those of images, labels, and labels of pixels if there is a third.
@@ -33,14 +33,15 @@ def main(size, seed, split, worker, workers, contour_length, *paths):
         package.__path__ = [str(folder)]
         sys.modules[name] = package
     from keras_dss.datasets.pathfinder.generator import generate_chunk
-    from keras_dss.datasets.pathfinder.settings import SETTINGS
+    from keras_dss.datasets.pathfinder.settings import SETTINGS, Easier
 
     settings = SETTINGS[int(size)]
-    contour_length = None if contour_length == "None" else int(contour_length)
+    grade = [None if text == "None" else int(text) for text in (contour_length, height)]
+    easier = Easier(*grade) if any(grade) else None
     examples = np.load(paths[0], mmap_mode="r").shape[0]
     for chunk in range(int(worker), -(-examples // settings.chunk), int(workers)):
         arrays = generate_chunk(
-            settings, int(seed), int(split), chunk, contour_length, step_labels=len(paths) > 2
+            settings, int(seed), int(split), chunk, easier, step_labels=len(paths) > 2
         )
         first = chunk * settings.chunk
         count = min(settings.chunk, examples - first)
