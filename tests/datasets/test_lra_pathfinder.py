@@ -221,6 +221,8 @@ def test_errors(tmp_path):
     for length in (1, 15):
         with pytest.raises(ValueError, match=f"between 2 and 14 dashes. Received: {length}"):
             lra_pathfinder.load("train", examples=2, contour_length=length)
+    with pytest.raises(ValueError, match="between 2 and 5 dashes in 32 rows. Received: 6"):
+        lra_pathx.load("train", examples=2, contour_length=6, height=32)
     for height in (31, 129):
         with pytest.raises(ValueError, match=f"between 32 and 128 rows. Received: {height}"):
             lra_pathx.load("train", examples=2, height=height)

@@ -19,7 +19,7 @@ import numpy as np
 
 from keras_dss.datasets.pathfinder import official, worker
 from keras_dss.datasets.pathfinder.generator import GENERATOR_VERSION, generate_chunk
-from keras_dss.datasets.pathfinder.settings import SETTINGS, Easier
+from keras_dss.datasets.pathfinder.settings import SETTINGS, Easier, suitable_length
 from keras_dss.datasets.paths import cache_folder, check_split, data_folder
 from keras_dss.datasets.provenance import Provenance
 
@@ -47,14 +47,16 @@ def load(
             "`workers` must be at least 1, and `seed` not negative. "
             f"Received: workers={workers}, seed={seed}"
         )
-    for name, value, known, unit in (
-        ("contour_length", contour_length, CONTOUR_LENGTHS, "dashes"),
-        ("height", height, HEIGHTS, "rows"),
-    ):
-        if value is not None and value not in known:
-            raise ValueError(
-                f"`{name}` must be between {known[0]} and {known[-1]} {unit}. Received: {value}"
-            )
+    if height is not None and height not in HEIGHTS:
+        raise ValueError(
+            f"`height` must be between {HEIGHTS[0]} and {HEIGHTS[-1]} rows. Received: {height}"
+        )
+    longest = suitable_length(SETTINGS[size], height or size)
+    if contour_length is not None and contour_length not in range(2, longest + 1):
+        raise ValueError(
+            f"`contour_length` must be between 2 and {longest} dashes"
+            f"{f' in {height} rows' if height else ''}. Received: {contour_length}"
+        )
     easier = Easier(contour_length, height) if contour_length or height else None
     cache = cache_folder(cache_dir)
     folder = None if easier or step_labels else official.find(data_folder(data_dir), size)

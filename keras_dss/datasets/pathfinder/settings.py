@@ -89,6 +89,11 @@ SETTINGS = {
 }
 
 
+def suitable_length(published, height):
+    """The most dashes of a contour in images of so many rows; longer ones hardly find a place."""
+    return 2 + (published.contour_length - 2) * height // published.height
+
+
 @dataclass(frozen=True)
 class Easier:
     """Images that a training may begin with: shorter contours, and fewer rows for them to cross.
@@ -117,8 +122,7 @@ class Easier:
     def settings(self, published, chunk):
         """`Settings` of chunk number `chunk`."""
         height = self.height or published.height
-        suitable = 2 + (published.contour_length - 2) * height // published.height
-        longest = self.contour_length or suitable
+        longest = self.contour_length or suitable_length(published, height)
         turn, dashes = divmod(chunk, longest - 1)
         most = min(published.distractors, longest // 2)
         return replace(
