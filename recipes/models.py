@@ -7,7 +7,7 @@ from recipes.settings import ModelSettings
 
 HEADS = {
     "classification": ("readout", "downsampling", "mask_zeros"),
-    "pairs": ("readout", "downsampling"),
+    "pairs": ("readout", "downsampling", "classes", "standardize"),
     "regression": ("readout", "downsampling", "mask_zeros", "relative"),
     "language": (),
 }

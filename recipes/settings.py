@@ -30,7 +30,8 @@ class ModelSettings:
     """Arguments of the models of `keras_dss.models`, except the state size.
 
     `readout` and `downsampling` (one factor for each block, or none) are for all but language
-    models, `mask_zeros` for real-valued inputs, `relative` for regression.
+    models, `classes` and `standardize` for pairs, `mask_zeros` for real-valued inputs, `relative`
+    for regression.
     """
 
     features: int = 64
@@ -41,6 +42,8 @@ class ModelSettings:
     prenorm: bool = True
     dropout: float = 0.0
     readout: str | None = "mean"
+    classes: int | None = None
+    standardize: bool = False
     downsampling: tuple | None = None
     mask_zeros: bool = False
     relative: bool = False
@@ -48,7 +51,7 @@ class ModelSettings:
     dt_max: float = 1e-1
 
     def __post_init__(self):
-        _check_positive(self, "features", "num_blocks")
+        _check_positive(self, "features", "num_blocks", "classes")
 
 
 @dataclass(frozen=True)

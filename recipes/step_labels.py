@@ -25,30 +25,46 @@ class StepHead(keras.layers.Dense):
         return None
 
 
-def with_head(model, num_labels):
-    """Return the model with both outputs, a dict, which shares the model's layers.
+def with_head(model, weights):
+    """Return the model with both outputs, a dict, which shares the model's layers, and their loss.
 
-    The head classifies the steps that the readout reads.
+    A model that assigns steps to classes has the head itself: several steps that are one have the
+    class of one of them. Else the head classifies each of the steps that the readout reads.
+
+    Args:
+        weights: K numbers, how much each label counts.
 
     Raises:
-        ValueError: a model without a readout.
+        ValueError: a model without a readout, or with another number of classes.
     """
-    readout = next((layer for layer in model.layers if layer.name == "readout"), None)
-    if readout is None:
+    layers = {layer.name: layer for layer in model.layers}
+    if "readout" not in layers:
         raise ValueError(f"Expected a model with a readout. Received: {type(model).__name__}")
-    features = keras.tree.flatten(readout.input)[0]  # (B, S, H); a mask may follow
     joined = math.prod(model.get_config().get("downsampling") or [1])
-    steps = StepHead(joined * num_labels, name=STEPS, dtype="float32")(features)
-    return keras.Model(model.input, {SEQUENCE: model.output, STEPS: steps}, name=model.name)
+    if "classes" in layers:
+        steps = layers["classes"].output  # (B, S, K)
+        if steps.shape[-1] != len(weights):
+            raise ValueError(
+                f"Expected as many classes as the steps' labels are, {len(weights)}. "
+                f"Received: {steps.shape[-1]}"
+            )
+        loss = StepLoss(weights, joined)
+    else:
+        features = keras.tree.flatten(layers["readout"].input)[0]  # (B, S, H); a mask may follow
+        steps = StepHead(joined * len(weights), name=STEPS, dtype="float32")(features)
+        loss = StepLoss(weights)
+    outputs = {SEQUENCE: model.output, STEPS: steps}
+    return keras.Model(model.input, outputs, name=model.name), loss
 
 
 @keras.saving.register_keras_serializable(package="keras_dss_recipes")
 class StepLoss(keras.losses.Loss):
     """Cross-entropy of labels (B, L) and logits (B, L / r, r K), the mean over the weights of the
-    labels that are known.
+    labels that are known. Labels of pairs are (B / 2, 2, L).
 
     Args:
         weights: K numbers, of the labels.
+        joined: how many steps have one label, the largest of those that are known.
 
     >>> loss = StepLoss([0.1, 1.0, 1.0])
     >>> logits = ops.zeros((1, 2, 6))
@@ -56,20 +72,26 @@ class StepLoss(keras.losses.Loss):
     1.0986
     """
 
-    def __init__(self, weights, name="step_loss", **kwargs):
+    def __init__(self, weights, joined=1, name="step_loss", **kwargs):
         super().__init__(name=name, **kwargs)
-        self.weights = tuple(weights)
+        self.weights, self.joined = tuple(weights), joined
 
     def call(self, y_true, y_pred):
         count = len(self.weights)
         labels = ops.cast(y_true, "int32")
-        logits = ops.reshape(y_pred, (ops.shape(y_pred)[0], -1, count))
+        labels = ops.reshape(labels, (-1, ops.shape(labels)[-1]))  # (B, L)
+        labels = ops.where(ops.equal(labels, UNKNOWN), -1, labels)
+        if self.joined > 1:
+            short = -ops.shape(labels)[1] % self.joined
+            labels = ops.pad(labels, ((0, 0), (0, short)), constant_values=-1)
+            labels = ops.reshape(labels, (ops.shape(y_pred)[0], -1, self.joined))
+            labels = ops.max(labels, axis=-1)
+        logits = ops.reshape(y_pred, (ops.shape(labels)[0], -1, count))
         logits = logits[:, : ops.shape(labels)[1]]  # (B, L, K); the last may be of padding
-        labels = ops.where(ops.equal(labels, UNKNOWN), -1, labels)  # (B, L)
         targets = ops.one_hot(labels, count)  # zeros where unknown
         weights = targets * np.asarray(self.weights, "float32")  # (B, L, K)
-        entropy = -ops.sum(weights * ops.log_softmax(logits))
+        entropy = -ops.sum(weights * ops.log_softmax(ops.cast(logits, "float32")))
         return entropy / ops.maximum(ops.sum(weights), 1.0)
 
     def get_config(self):
-        return super().get_config() | {"weights": self.weights}
+        return super().get_config() | {"weights": self.weights, "joined": self.joined}

@@ -21,7 +21,7 @@ from recipes.data import SEQUENCE, STEPS
 from recipes.files import CheckpointError, read_checkpoint, write_checkpoint, write_csv
 from recipes.origin import describe_differences
 from recipes.progress import Progress
-from recipes.step_labels import StepLoss, with_head
+from recipes.step_labels import with_head
 
 DRAW_SECONDS = 30.0  # between two pictures of a training
 VALIDATION_PAUSE = 10.0  # seconds after a checkpoint in which a validation writes none
@@ -83,8 +83,9 @@ class Training:
     ):  # fmt: skip
         self.kind, self.metric = kind, scoring.metric_name(kind)
         self.model, self.data, self.validation, self.settings = model, data, validation, settings
-        self.step_weights = step_weights if settings.step_labels else ()
-        self.trained = with_head(model, len(step_weights)) if self.step_weights else model
+        self.trained, self.step_loss = model, None
+        if settings.step_labels:
+            self.trained, self.step_loss = with_head(model, step_weights)
         self.seed, self.folder, self.name = seed, Path(folder), name
         self.checkpoint_seconds = 60.0 * checkpoint_minutes
         self.pause = min(VALIDATION_PAUSE, self.checkpoint_seconds)
@@ -157,8 +158,8 @@ class Training:
         )
         loss = scoring.make_loss(self.kind, settings.label_smoothing)
         metric = scoring.make_metric(self.kind)
-        if self.step_weights:
-            losses = {SEQUENCE: loss, STEPS: StepLoss(self.step_weights)}
+        if self.step_loss:
+            losses = {SEQUENCE: loss, STEPS: self.step_loss}
             weights = {SEQUENCE: 1.0, STEPS: settings.step_labels}
             given = {"loss": losses, "loss_weights": weights, "metrics": {SEQUENCE: [metric]}}
         else:
@@ -210,7 +211,7 @@ class Training:
             entropy = np.random.SeedSequence([self.seed, self.state.step])
             torch.manual_seed(entropy.generate_state(1)[0])
         logs = self.trained.train_on_batch(x, labels, return_dict=True)
-        metric = f"{SEQUENCE}_{self.metric}" if self.step_weights else self.metric
+        metric = f"{SEQUENCE}_{self.metric}" if self.step_loss else self.metric
         return float(logs["loss"]), float(logs[metric])
 
     def _count(self, steps, examples, loss, metric, progress):

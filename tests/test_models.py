@@ -47,6 +47,11 @@ OTHERS = {
     "pairs": (DSSPairClassifier, 2, {"vocabulary_size": 7, "bidirectional": True, "glu": True}),
     "fewer": (DSSClassifier, 3, {"vocabulary_size": 7, "downsampling": (2, 3), "glu": True}),
     "fewer_pairs": (DSSPairClassifier, 2, {"vocabulary_size": 7, "downsampling": [1, 4]}),
+    "class_pairs": (
+        DSSPairClassifier,
+        2,
+        {"vocabulary_size": 7, "classes": 6, "standardize": True},
+    ),
     "vector": (DSSRegressor, 3, {"channels": 2, "mask_zeros": True, "readout": "mean"}),
     "fewer_zeros": (
         DSSRegressor,
@@ -97,7 +102,7 @@ def test_padding_changes_no_logit(variant, readout, bidirectional):
 
 
 @pytest.mark.parametrize(
-    "variant", ["zeros", "pairs", "vector", "fewer", "fewer_pairs", "fewer_zeros"]
+    "variant", ["zeros", "pairs", "vector", "fewer", "fewer_pairs", "class_pairs", "fewer_zeros"]
 )
 def test_padding_at_the_end_changes_no_output(variant):
     model, x = make_model(variant), make_inputs(variant)

@@ -6,6 +6,7 @@ from itertools import islice
 
 import numpy as np
 from scipy import sparse
+from scipy.sparse.linalg import svds
 
 from benchmarks.data_tables.tables import SPLITS, logistic_regression, percent, standardise, table
 from benchmarks.data_tables.text_image import defects, sparse_logistic_regression
@@ -13,6 +14,7 @@ from keras_dss.datasets import lra_retrieval, pairs_tsv, scisumm, sequence_lengt
 
 WORD = re.compile(rb"[a-z]{2,}")
 FEWEST, MOST = 2, 0.5  # words are used that so many papers and at most this share of them hold
+COMPONENTS = 64  # of latent semantic analysis
 LIMIT = 20_000  # pairs of each split of lra_retrieval for the baselines
 ORDERS = (1, 2, 4, 6)  # characters in the longest n-gram
 BASE = shakespeare.VOCABULARY_SIZE
@@ -59,6 +61,22 @@ def word_features(texts):
         {split: part.sum(axis=1)[:, None] for split, part in products.items()},
         {split: part / largest for split, part in products.items()},
     )
+
+
+# cosine of V^T a and V^T b, a and b the word weights, U S V^T those of the training texts
+def latent_cosines(texts):
+    """Dicts of each split: by the largest singular values but the first, common to all texts."""
+    training = sorted({text for column in texts["train"] for text in column})
+    weigh = TfIdf(training)
+    weights = weigh(training)
+    _, _, axes = svds(weights, k=COMPONENTS, v0=np.ones(min(weights.shape)))  # in increasing order
+
+    def cosine(first, second):
+        a, b = (weigh(column) @ axes[:-1].T for column in (first, second))  # (n, COMPONENTS - 1)
+        lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+        return ((a * b).sum(axis=1) / lengths)[:, None]
+
+    return {split: cosine(*columns) for split, columns in texts.items()}
 
 
 # |f(text 1) - f(text 2)|, f the relative frequencies of the 256 bytes
@@ -124,6 +142,9 @@ def pair_baselines(rows, labels):
         ),
         "logistic regression on the tf-idf cosine of the texts": regression(cosine, labels),
         "logistic regression on products of tf-idf weights": regression(products, labels),
+        f"logistic regression on the cosine of {COMPONENTS - 1} latent semantic components": (
+            regression(latent_cosines(texts), labels)
+        ),
     }
 
 

@@ -92,8 +92,8 @@ class Batches(keras.utils.PyDataset):
             Integers (tokens) are given out as int32, all else as float32. A memory map, a view and
             a `Standardised` are read batch by batch.
         y: labels (n, ...), given out as int32, or float32 if they are floats; None for inputs only.
-            Ints (n, L) for tokens (n, L), a label for each step, are truncated with `x`. Or a dict
-            of such labels, for models with several outputs.
+            Ints of the shape of tokens `x`, a label for each step, are truncated with them. Or a
+            dict of such labels, for models with several outputs.
         batch_size: examples in a batch.
         lengths: ints (n,). Defaults to `sequence_lengths(x)` for integers (n, L) and (n, 2, L).
             Without lengths, as for floats, nothing is truncated.
@@ -160,7 +160,7 @@ class Batches(keras.utils.PyDataset):
         self.seed = seed
         self.drop_remainder = drop_remainder
         self.time_axis = 2 if pairs else 1
-        self.tokens = integers and x.ndim == 2
+        self.tokens = integers and (x.ndim == 2 or pairs)
         self.input_dtype = "int32" if integers else "float32"
         self.lengths = lengths if lengths is None else np.asarray(lengths)
         self.boundaries = None if lengths is None else self._check_boundaries(boundaries)
@@ -265,7 +265,7 @@ class Batches(keras.utils.PyDataset):
         def labels_of(y):
             floats = y.dtype.kind == "f"
             each_step = self.tokens and not floats and y.shape == x.shape
-            labels = _take(y, chosen, length if each_step else None)
+            labels = _take(y, chosen, length if each_step else None, self.time_axis)
             return _cast(labels, "float32" if floats else "int32")
 
         if isinstance(y, dict):

@@ -7,7 +7,7 @@ Source: the citations recorded in the CL-SciSumm corpus, Chandrasekaran, Yasunag
 Kan, "Overview and Results: CL-SciSumm Shared Task 2019", 2019.
 """
 
-from keras_dss.datasets import pairs_tsv
+from keras_dss.datasets import pairs_tsv, word_topics
 from keras_dss.datasets.pairs_tsv import MAX_LENGTH, NUM_CLASSES, VOCABULARY_SIZE, decode, encode
 from keras_dss.datasets.paths import check_split
 from keras_dss.datasets.provenance import Provenance
@@ -18,6 +18,7 @@ __all__ = [
     "MAX_LENGTH",
     "NUM_CLASSES",
     "SPLITS",
+    "STEP_WEIGHTS",
     "VOCABULARY_SIZE",
     "decode",
     "encode",
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 KIND = "pairs"
+STEP_WEIGHTS = (0.2, *(1.0,) * word_topics.NUM_TOPICS)  # of the labels of steps, in a training
 SPLITS = {"train": 4_434, "validation": 552, "test": 554}
 FILES = pairs_tsv.PairFiles(
     {
@@ -70,8 +72,8 @@ _KNOWN = {
 }
 
 
-def load(split, data_dir=None, *, cache_dir=None):
-    """Returns one split as arrays `(x, y)`.
+def load(split, data_dir=None, *, cache_dir=None, step_labels=False):
+    """Returns one split as arrays `(x, y)`, or `(x, y, z)` with `step_labels`.
 
     The archive `scisumm_pairs.tar.xz`, or the three files in it, are read from `data_dir`. The
     first reading writes the codes to `cache_dir`, from where they are mapped into memory.
@@ -81,18 +83,29 @@ def load(split, data_dir=None, *, cache_dir=None):
         data_dir: folder. Defaults to the environment variable `KERAS_DSS_DATA_DIR`.
         cache_dir: folder. Defaults to the environment variable `KERAS_DSS_CACHE_DIR`, else
             `keras_dss` in the folder of Keras (`~/.keras`).
+        step_labels: whether to return the topics of words too, from papers of the training split
+            that hold the same words: easier questions that a training may ask beside the task's
+            own.
 
     Returns:
         x: uint16 (n, 2, 4000), byte codes of the citing and the cited paper, padded with 0;
             read-only if large.
         y: uint8 (n,), 1 where the first paper cites the second.
+        z: with `step_labels`, uint8 as x: at the last letter of a word its topic, 1 to 128, see
+            `keras_dss.datasets.word_topics`; 0 elsewhere, and 255 at padding.
 
     Raises:
         ValueError: for an unknown split, a damaged archive, or a row with other columns or another
             label.
         FileNotFoundError: if the files are missing.
     """
-    return FILES.load(check_split(split, SPLITS), data_dir, cache_dir)
+    split = check_split(split, SPLITS)
+    x, y = FILES.load(split, data_dir, cache_dir)
+    if not step_labels:
+        return x, y
+    training = x if split == "train" else FILES.load("train", data_dir, cache_dir)[0]
+    topics = word_topics.WordTopics(training.reshape(-1, MAX_LENGTH))
+    return x, y, topics.label(x)
 
 
 def provenance(data_dir=None):

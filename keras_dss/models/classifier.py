@@ -100,6 +100,12 @@ class DSSPairClassifier(DSSModel):
         features, num_blocks, state_size, readout, downsampling, blocks, dtype, name, **options: as
             in `DSSClassifier`.
         vocabulary_size: number of tokens; 0 is padding, and masked.
+        classes: K. With it a dense layer and a softmax give each step's shares of K classes, and
+            what is read out are shares (batch, length, K): their mean tells how often each class
+            occurs. Without it they are the features.
+        standardize: whether a batch normalization gives the readouts mean 0 and deviation 1 before
+            they are joined. Means over many steps differ little between sequences, and without it
+            a * b tells little of what two of them share.
 
     Returns:
         A functional `keras.Model` from tokens (batch, 2, length) to float32 logits
@@ -126,6 +132,8 @@ class DSSPairClassifier(DSSModel):
         *,
         vocabulary_size,
         readout="mean",
+        classes=None,
+        standardize=False,
         downsampling=None,
         blocks=None,
         dtype=None,
@@ -138,8 +146,13 @@ class DSSPairClassifier(DSSModel):
         inputs = keras.Input((2, None), dtype="int32", name="tokens")
         x = embed(SplitPairs(name="split")(inputs), features, vocabulary_size, dtype)
         x = apply_blocks(x, blocks, dtype, downsampling)  # (2B, L, H)
-        x = Readout(readout, name="readout", dtype=dtype)(x)  # (2B, H)
-        x = JoinPairs(name="join", dtype=dtype)(x)  # (B, 4H)
+        if classes:
+            x = keras.layers.Dense(classes, name="classes", dtype=dtype)(x)  # (2B, L, K)
+            x = keras.layers.Activation("softmax", name="shares", dtype=dtype)(x)
+        x = Readout(readout, name="readout", dtype=dtype)(x)  # (2B, H or K)
+        if standardize:
+            x = keras.layers.BatchNormalization(name="standardize", dtype=dtype)(x)
+        x = JoinPairs(name="join", dtype=dtype)(x)  # (B, 4H or 4K)
         x = keras.layers.Dense(features, activation="gelu", name="hidden", dtype=dtype)(x)
         outputs = keras.layers.Dense(num_classes, name="logits", dtype="float32")(x)
         config = {
@@ -147,6 +160,8 @@ class DSSPairClassifier(DSSModel):
             "features": features,
             "vocabulary_size": vocabulary_size,
             "readout": readout,
+            "classes": classes,
+            "standardize": standardize,
             "downsampling": downsampling,
         }
         super().__init__(inputs, outputs, blocks=blocks, config=config, dtype=dtype, name=name)

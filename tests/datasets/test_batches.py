@@ -142,6 +142,14 @@ def test_labels_of_each_step_are_truncated_with_the_tokens():
         np.testing.assert_array_equal(labels, other[:2])
 
 
+def test_labels_of_each_step_of_pairs_are_truncated():
+    x = np.stack([tokens([2, 5, 60, 120], 128), tokens([4, 1, 100, 2], 128)], axis=1)
+    received = list(Batches(x, {"steps": x + 1}, 2, boundaries=[8, 128], shuffle=False))
+    for (inputs, labels), length in zip(received, (8, 128), strict=True):
+        assert inputs.shape == (2, 2, length)
+        np.testing.assert_array_equal(labels["steps"], inputs + 1)
+
+
 def test_labels_of_several_outputs():
     x = np.arange(12, dtype="float32").reshape(6, 2, 1)
     y = {"a": np.arange(6, dtype="uint8"), "b": np.arange(12.0).reshape(6, 2)}

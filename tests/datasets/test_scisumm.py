@@ -42,6 +42,31 @@ def test_load(tmp_path, monkeypatch, packed):
     assert len(scisumm.load("val")[1]) == 2
 
 
+def test_topics_are_those_of_words_of_the_training_split(tmp_path):
+    rng = np.random.default_rng(0)
+    words = ["".join(map(chr, rng.integers(97, 123, 6))) for _ in range(200)]
+
+    def lines(count, words):
+        texts = [" ".join(rng.choice(words, 30)) for _ in range(2 * count)]
+        pairs = zip(texts[::2], texts[1::2], strict=True)
+        return "".join(f"0.0\ta\tb\t{one}\t{two}\n" for one, two in pairs)
+
+    for name, count in zip(NAMES, (90, 2, 3), strict=True):
+        (tmp_path / name).write_text(lines(count, words[:160] if count == 90 else words))
+    topics = {}
+    for split, count in zip(scisumm.SPLITS, (90, 2, 3), strict=True):
+        x, y, z = scisumm.load(split, tmp_path, step_labels=True)
+        assert z.shape == x.shape == (count, 2, 4000) and z.dtype == np.uint8
+        for texts, rows in zip(scisumm.decode(x), z, strict=True):
+            for text, row in zip(texts, rows, strict=True):
+                known = [word for word in text.decode().split() if word in words[:160]]
+                found = row[(row > 0) & (row < 255)]
+                assert len(known) == len(found) and found.max() < len(scisumm.STEP_WEIGHTS)
+                for word, topic in zip(known, found, strict=True):
+                    assert topics.setdefault(word, topic) == topic
+    assert set(topics) == set(words[:160])
+
+
 @pytest.mark.parametrize("packed", [True, False])
 def test_a_known_copy_tells_its_defects(tmp_path, monkeypatch, packed):
     write(tmp_path, packed)

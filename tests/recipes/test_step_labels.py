@@ -6,7 +6,7 @@ import pytest
 
 from keras_dss import scoring
 from keras_dss.datasets import OnDevice
-from keras_dss.models import DSSClassifier, DSSRegressor
+from keras_dss.models import DSSClassifier, DSSPairClassifier, DSSRegressor
 from recipes.clock import Clock
 from recipes.data import SEQUENCE, STEPS, Curriculum, Epochs
 from recipes.files import read_checkpoint
@@ -62,7 +62,7 @@ def test_the_loss_is_that_of_a_plain_sum():
 
 def test_both_outputs_are_of_the_same_layers():
     model = make_model()
-    joint = with_head(model, 3)
+    joint, _ = with_head(model, WEIGHTS)
     outputs = joint(X[:4])
     assert {name: tuple(value.shape) for name, value in outputs.items()} == {
         SEQUENCE: (4, 2),
@@ -75,8 +75,8 @@ def test_both_outputs_are_of_the_same_layers():
 
 def test_padded_tokens_change_nothing():
     model = DSSClassifier(10, features=8, num_blocks=1, state_size=4, vocabulary_size=16)
-    joint = with_head(model, 10)
-    losses = {SEQUENCE: scoring.make_loss("classification"), STEPS: StepLoss([1.0] * 10)}
+    joint, loss = with_head(model, (1.0,) * 10)
+    losses = {SEQUENCE: scoring.make_loss("classification"), STEPS: loss}
     joint.compile(loss=losses, loss_weights={SEQUENCE: 1.0, STEPS: 0.5})
     tokens, steps = np.full((4, 12), 5), np.full((4, 12), 255)
     tokens[:, 9:], steps[:, 4] = 0, 3
@@ -90,9 +90,49 @@ def test_padded_tokens_change_nothing():
         np.testing.assert_allclose(value, logs[1][name], rtol=1e-5, err_msg=name)
 
 
+@pytest.mark.parametrize("classes", [None, 3])
+def test_labels_of_pairs_are_those_of_both_sequences(classes):
+    options = {"classes": classes, "standardize": True, "downsampling": (2,)}
+    model = DSSPairClassifier(2, 8, num_blocks=1, state_size=4, vocabulary_size=16, **options)
+    joint, loss = with_head(model, WEIGHTS)
+    tokens, labels = RNG.integers(1, 16, (4, 2, 12)), RNG.integers(0, 3, (4, 2, 12))
+    logits = joint(tokens)[STEPS]
+    assert tuple(logits.shape) == (8, 6, 3 if classes else 6)  # one label, or both, of two steps
+    assert len(joint.weights) == len(model.weights) + (0 if classes else 2)
+    found, expected = (
+        keras.ops.convert_to_numpy(loss(each, logits)) for each in (labels, labels.reshape(8, 12))
+    )
+    np.testing.assert_array_equal(found, expected)
+    joint.compile(loss={SEQUENCE: scoring.make_loss("classification"), STEPS: loss})
+    labels = {SEQUENCE: np.arange(4) % 2, STEPS: labels}
+    assert np.isfinite(joint.train_on_batch(tokens, labels, return_dict=True)["loss"])
+
+
+def test_steps_that_are_one_have_the_largest_of_their_labels():
+    logits = RNG.normal(size=(2, 3, 3)).astype("float32")
+    labels = np.array([[0, 0, 2, 255, 255, 255], [1, 0, 255, 0, 255, 1]])
+    joined = np.array([[0, 2, 255], [1, 0, 1]])
+    loss, same = StepLoss(WEIGHTS, joined=2), StepLoss(WEIGHTS)
+    loss = StepLoss.from_config(loss.get_config())
+    for end in (6, 5):  # the last step may be of padding
+        joined[1, 2] = 1 if end == 6 else 255
+        found, expected = (
+            keras.ops.convert_to_numpy(each(y, logits))
+            for each, y in ((loss, labels[:, :end]), (same, joined))
+        )
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_another_number_of_classes_is_refused():
+    options = {"classes": 4, "vocabulary_size": 16}
+    model = DSSPairClassifier(2, 8, num_blocks=1, state_size=4, **options)
+    with pytest.raises(ValueError, match="as the steps' labels are, 3. Received: 4"):
+        with_head(model, WEIGHTS)
+
+
 def test_a_model_without_a_readout_is_refused():
     with pytest.raises(ValueError, match="with a readout. Received: DSSRegressor"):
-        with_head(DSSRegressor(1, features=4, num_blocks=1, state_size=4, readout=None), 3)
+        with_head(DSSRegressor(1, features=4, num_blocks=1, state_size=4, readout=None), WEIGHTS)
 
 
 def test_stopping_at_every_step_changes_nothing(tmp_path):
