@@ -10,10 +10,9 @@ from keras_dss import datasets
 from keras_dss.datasets import OnDevice
 from keras_dss.datasets.batches import Batches, choose_boundaries, sequence_lengths
 from keras_dss.datasets.labels import UNKNOWN
-from recipes.augmentation import augmented, check
+from recipes.augmentation import SEQUENCE, STEPS, augmented, check
 
 DIGEST_ROWS = 4096  # of an array at a time
-SEQUENCE, STEPS = "logits", "steps"  # two kinds of labels, by the outputs they are for
 
 
 def map_labels(function, *labels):

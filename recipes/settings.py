@@ -7,7 +7,11 @@ import types
 import typing
 from dataclasses import dataclass
 
-AUGMENTATIONS = ("waveforms", "crops")  # those of recipes.augmentation, which imports Keras
+AUGMENTATIONS = (
+    "waveforms",
+    "crops",
+    "partners",
+)  # those of recipes.augmentation, which imports Keras
 
 REDUCTIONS = {"bt": "balanced", "h2": "h2_optimal"}  # starts of children, their methods
 

@@ -194,7 +194,8 @@ def scisumm_section(data_dir=None):
 Citation pairs of the CL-SciSumm corpus (Chandrasekaran et al., 2019; CC BY 4.0): whether the first
 paper cites the second, in the form of `lra_retrieval`, from the first 4,000 bytes of each. The code
 of a byte is its value + 1; 0 is padding. Source: `scisumm_pairs.tar.xz`, or the three files in it,
-in the data folder. Validation is the file `eval`.
+in the data folder. Validation is the file `eval`. `load(step_labels=True)` returns topics of words
+too, clusters of those that training papers hold together (`keras_dss.datasets.word_topics`).
 
 {size_table(scisumm, data_dir)}
 
