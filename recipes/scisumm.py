@@ -20,7 +20,7 @@ import dataclasses
 from recipes.settings import Child, ModelSettings, Settings, TrainingSettings
 
 _pretrain = TrainingSettings(
-    epochs=10,
+    epochs=8,
     batch_size=16,
     learning_rate=8e-3,
     weight_decay=0.05,
@@ -35,7 +35,7 @@ settings = Settings(
     state_size=64,
     children=(Child(16, "bt"), Child(8, "bt"), Child(16, "skew_hippo")),
     model=ModelSettings(
-        features=64,
+        features=128,
         num_blocks=3,
         bidirectional=True,
         normalization="batch",

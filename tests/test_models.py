@@ -324,6 +324,8 @@ BAD_OTHERS = [
     ("vector", {"relative": True}, "mask_zeros=True"),
     ("forecast", {"horizon": 0}, "`horizon` must be a positive integer. Received: horizon=0"),
     ("pairs", {"readout": "max"}, "`kind` must be one of"),
+    ("pairs", {"classes": 0}, "`classes` must be a positive integer. Received: classes=0"),
+    ("pairs", {"standardize": "batch"}, "`standardize` must be one of"),
 ]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_dss.deploy.streaming import StreamingModel
 from keras_dss.layers import DSS
-from keras_dss.layers.parameters import _positive_integer
+from keras_dss.layers.parameters import positive_integer
 
 LENGTH, STEPS = 64, 3  # what files are compared on: steps of a sequence, of a streaming model
 TOLERANCE = 1e-3  # of the largest output
@@ -123,7 +123,7 @@ def _specs(model, batch_size, length, format):
     """The inputs as `keras.InputSpec`s, with what the caller and the format fix."""
     for name, value in (("batch_size", batch_size), ("length", length)):
         if value is not None:
-            _positive_integer(name, value)
+            positive_integer(name, value)
     free = [x.name for x in model.inputs if None in x.shape[1:]]
     if length is not None and not free:
         raise ValueError(

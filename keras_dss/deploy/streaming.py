@@ -9,7 +9,7 @@ from keras import ops, tree
 from keras_dss.compression.copying import copy_model
 from keras_dss.deploy.steps import DownsampleStep, DSSStep, ReadoutStep
 from keras_dss.layers import DSS, Downsample, DSSBlock, Readout, TrailingZeros
-from keras_dss.layers.parameters import _positive_integer
+from keras_dss.layers.parameters import positive_integer
 
 # What does with each step what it does with a sequence of one.
 EACH_STEP = (
@@ -64,7 +64,7 @@ class StreamingModel(keras.Model):
         Raises:
             ValueError: for another batch size.
         """
-        batch_size = _positive_integer("batch_size", batch_size)
+        batch_size = positive_integer("batch_size", batch_size)
         return [np.zeros((batch_size, *x.shape[1:]), x.dtype) for x in self.inputs[1:]]
 
 

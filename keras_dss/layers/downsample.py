@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_dss.layers.composed import Composed
-from keras_dss.layers.parameters import _positive_integer
+from keras_dss.layers.parameters import positive_integer
 
 
 @keras.saving.register_keras_serializable(package="keras_dss")
@@ -38,7 +38,7 @@ class Downsample(Composed):
 
     def __init__(self, factor, **kwargs):
         super().__init__(**kwargs)
-        self.factor = _positive_integer("factor", factor)
+        self.factor = positive_integer("factor", factor)
         self.supports_masking = True
 
     def build(self, input_shape):

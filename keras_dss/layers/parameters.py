@@ -57,11 +57,11 @@ class DSSParameters(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.num_modes = _positive_integer("state_size", state_size)
+        self.num_modes = positive_integer("state_size", state_size)
         self.parameterization = one_of("parameterization", parameterization, PARAMETERIZATIONS)
         self.eigenvalues = one_of("eigenvalues", eigenvalues, EIGENVALUES)
         if parameterization == "softmax":
-            kernel_length = _positive_integer("kernel_length", kernel_length)
+            kernel_length = positive_integer("kernel_length", kernel_length)
         elif kernel_length is not None:
             raise ValueError(
                 "`kernel_length` belongs to parameterization='softmax'. "
@@ -304,7 +304,7 @@ def parameters_from_system(system, step, parameterization, kernel_length=None):
     }
 
 
-def _positive_integer(name, value):
+def positive_integer(name, value):
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
     return int(value)

@@ -3,6 +3,7 @@
 import keras
 
 from keras_dss.layers import JoinPairs, Readout, SplitPairs
+from keras_dss.layers.parameters import one_of, positive_integer
 from keras_dss.models.stack import (
     DSSModel,
     apply_blocks,
@@ -112,7 +113,7 @@ class DSSPairClassifier(DSSModel):
         (batch, num_classes).
 
     Raises:
-        TypeError, ValueError: as `DSSClassifier`.
+        TypeError, ValueError: as `DSSClassifier`; for `classes` that are no positive integer.
 
     Example:
 
@@ -143,10 +144,13 @@ class DSSPairClassifier(DSSModel):
         dtype = keras.dtype_policies.get(dtype)
         blocks = choose_blocks(blocks, state_size, num_blocks, dtype, options)
         downsampling = check_downsampling(downsampling, blocks)
+        if classes is not None:
+            classes = positive_integer("classes", classes)
+        one_of("standardize", standardize, (False, True))
         inputs = keras.Input((2, None), dtype="int32", name="tokens")
         x = embed(SplitPairs(name="split")(inputs), features, vocabulary_size, dtype)
         x = apply_blocks(x, blocks, dtype, downsampling)  # (2B, L, H)
-        if classes:
+        if classes is not None:
             x = keras.layers.Dense(classes, name="classes", dtype=dtype)(x)  # (2B, L, K)
             x = keras.layers.Activation("softmax", name="shares", dtype=dtype)(x)
         x = Readout(readout, name="readout", dtype=dtype)(x)  # (2B, H or K)

@@ -3,7 +3,7 @@
 import keras
 
 from keras_dss.layers import Readout
-from keras_dss.layers.parameters import _positive_integer
+from keras_dss.layers.parameters import positive_integer
 from keras_dss.models.stack import (
     DSSModel,
     apply_blocks,
@@ -65,7 +65,7 @@ class DSSRegressor(DSSModel):
         **options,
     ):
         if horizon is not None:
-            horizon = _positive_integer("horizon", horizon)
+            horizon = positive_integer("horizon", horizon)
         if readout is None and horizon is not None:
             raise ValueError(
                 "An output at every step (readout=None) leaves no room for a horizon. "

@@ -5,7 +5,7 @@ import keras
 from keras_dss.layers import DSS, Downsample, DSSBlock, TrailingZeros
 from keras_dss.layers.block import make_normalization
 from keras_dss.layers.composed import Composed, apply_changes, changes
-from keras_dss.layers.parameters import _positive_integer
+from keras_dss.layers.parameters import positive_integer
 
 
 class DSSModel(keras.Model):
@@ -157,7 +157,7 @@ def check_downsampling(downsampling, blocks):
             f"`downsampling` must be None or one positive int for each of {len(blocks)} blocks. "
             f"Received: downsampling={downsampling!r}"
         )
-    return [_positive_integer(f"downsampling[{i}]", factor) for i, factor in enumerate(factors)]
+    return [positive_integer(f"downsampling[{i}]", factor) for i, factor in enumerate(factors)]
 
 
 def embed(tokens, features, vocabulary_size, dtype):
@@ -201,7 +201,7 @@ def apply_blocks(x, blocks, dtype, downsampling=None):
 
 
 def _state_sizes(state_size, num_blocks):
-    num_blocks = _positive_integer("num_blocks", num_blocks)
+    num_blocks = positive_integer("num_blocks", num_blocks)
     if not isinstance(state_size, (list, tuple)):
         return [state_size] * num_blocks
     if len(state_size) != num_blocks:
