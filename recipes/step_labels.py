@@ -2,7 +2,8 @@
 
 One label a sequence says little to a model that cannot yet do what leads to it: follow a contour,
 or tell the value of an expression in the middle of another. Labels of the steps on the way say it
-at each of them, and the easy ones are learned at once. The head is thrown away after the training.
+at each of them, and the easy ones are learned at once. The head is thrown away after the training,
+unless the model assigns steps to classes itself.
 """
 
 import math
