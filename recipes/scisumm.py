@@ -6,13 +6,13 @@ Task:     as Retrieval of Tay et al., arXiv 2011.04006, on the open CL-SciSumm c
 Command:  python -m recipes.run --recipe=scisumm --stage=all --data_dir=...
 Cost:     minutes, and the hardware, per model: in the cards of zoo/scisumm_*
 Score:    accuracy on 554 test pairs: in the same cards
-Why:      4,434 labels of pairs teach a model of bytes no words. Topics of words do, labels of the
-          steps from papers that hold the same words (keras_dss.datasets.word_topics): the model
-          assigns each step to one of their classes, or to none, and compares how often each occurs
-          in both papers, standardised, for the shares differ little between papers. Training takes
-          parts of papers, and gives those that are not cited other partners in each epoch. Four
-          bytes become one step before the first block; step sizes from 1e-2 to 0.5 are those of
-          words.
+Why:      4,434 labels of pairs say little of words to a model of bytes. Topics of words do, labels
+          of the steps from papers that hold the same words (keras_dss.datasets.word_topics): the
+          model assigns each step to one of their classes, or to none, and compares how often each
+          occurs in both papers, standardised, for the shares differ little between papers. Training
+          takes parts of papers, and gives those that are not cited other partners in each epoch.
+          Four bytes become one step before the first block; step sizes from 1e-2 to 0.5 are those
+          of words.
 """
 
 import dataclasses
