@@ -7,11 +7,8 @@ import types
 import typing
 from dataclasses import dataclass
 
-AUGMENTATIONS = (
-    "waveforms",
-    "crops",
-    "partners",
-)  # those of recipes.augmentation, which imports Keras
+# those of recipes.augmentation, which imports Keras
+AUGMENTATIONS = ("waveforms", "crops", "partners")
 
 REDUCTIONS = {"bt": "balanced", "h2": "h2_optimal"}  # starts of children, their methods
 
