@@ -410,7 +410,7 @@ class Stages:
             told.append(f"the data's labels of steps as further targets{within}")
         count = self.settings.validation_examples
         within = f" on {count:,} examples" if count and not self.smoke else ""
-        told.append(f"the best of {len(facts['history'])} validations{within} is kept")
+        told.append(f"the best of {counted(len(facts['history']), 'validation')}{within} is kept")
         chosen = "; ".join(told)
         found = {key: facts[key] for key in ("epochs", "minutes", "hardware")}
         if self.settings.start == "recipe":
@@ -423,9 +423,10 @@ class Stages:
         former = read_json(self._file(name, "published.json"))
         if former["hardware"] != found["hardware"]:
             found["hardware"] = f"{former['hardware']}; then {found['hardware']}"
+        more = f"{counted(found['epochs'], 'epoch')} and {found['minutes']:.1f} minutes more"
         return found | {
-            "method": f"version {former['version']} ({former['method']}), trained on for "
-            f"{found['epochs']:g} epochs and {found['minutes']:.1f} minutes more; {chosen}",
+            "method": f"version {former['version']} ({former['method']}), trained on for {more}; "
+            f"{chosen}",
             "epochs": former["epochs"] + found["epochs"],
             "minutes": former["minutes"] + found["minutes"],
             "parent": former["parent"],
@@ -446,6 +447,11 @@ class Stages:
     def _write(self, model, name, file):
         with replacing(self._file(name, file)) as temporary:
             model.save(temporary)
+
+
+def counted(count, what):
+    """`1 epoch`, `2 epochs`."""
+    return f"{count:g} {what}" + "s" * (count != 1)
 
 
 def _plain(value):

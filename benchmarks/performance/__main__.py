@@ -3,11 +3,11 @@
     python -m benchmarks.performance [--rows=peers,...] [--backends=tensorflow,jax,torch] [--quick]
         [--sizes=1,2] [--candidates=keras_dss,DSS]
 
-Rows: `peers` (time and memory against other libraries), `child` (reduced models against their
-parents), `lengths` (1,024 to 1,048,576 steps), `limits` (of the machine), `profile` (of a training
-step), `utilities` (compression, data, loading, import). `--sizes` are positions in the list of
-sizes, `--candidates` parts of names. The full run takes about a quarter of an hour on two quiet
-cores, more where torch has compiled nothing before.
+Rows: `peers` (time and memory against other libraries), `memory_of_batches` (of a step, by the
+number of sequences), `child` (reduced models against their parents), `lengths` (1,024 to 1,048,576
+steps), `limits` (of the machine), `profile` (of a training step), `utilities` (compression, data,
+loading, import). `--sizes` are positions in the list of sizes, `--candidates` parts of names. The
+full run takes about 25 minutes on two quiet cores, more where torch has compiled nothing before.
 """
 
 import time
@@ -16,7 +16,7 @@ from absl import app, flags
 from rich.console import Console
 from rich.markdown import Markdown
 
-from benchmarks.performance import machine, own, peers, results, sections, utilities
+from benchmarks.performance import batches, machine, own, peers, results, sections, utilities
 from benchmarks.performance.candidates import CANDIDATES
 from benchmarks.performance.sizes import QUICK, SIZES
 
@@ -54,6 +54,13 @@ def peers_row(console, keep):
     return {"sizes": measured}
 
 
+def memory_row(console, keep):
+    state_spaces = [c for c in candidates() if c.group in ("ours", "state_space")]
+    chosen = [c for c in state_spaces if c.longest is None]
+    counts = batches.BATCHES[:2] if FLAGS.quick else batches.BATCHES
+    return batches.measure(sizes((SIZES[1],))[0], counts, chosen, console)
+
+
 def child_row(console, keep):
     chosen = sizes((SIZES[1], SIZES[3]))
     pairs = own.PAIRS[:1] if FLAGS.quick else own.PAIRS
@@ -80,6 +87,7 @@ def utilities_row(console, keep):
 ROWS = {
     "limits": limits_row,
     "peers": peers_row,
+    "memory_of_batches": memory_row,
     "child": child_row,
     "lengths": lengths_row,
     "profile": profile_row,

@@ -11,6 +11,15 @@ from absl import app, flags
 from benchmarks.performance import results, sections, targets
 
 FLAGS = flags.FLAGS
+SECTIONS = (
+    "peers",
+    "memory_of_batches",
+    "child",
+    "lengths",
+    "limits",
+    "profile",
+    "utilities",
+)
 TITLE = """# Speed and memory
 
 Measured by `python -m benchmarks.performance`, written by `python -m benchmarks.performance.page`
@@ -23,7 +32,7 @@ run, but machines differ.
 def page(rows):
     """The text of the page: targets, then a section for each row that there is."""
     parts = [TITLE, targets.section(rows)]
-    for name in ("peers", "child", "lengths", "limits", "profile", "utilities"):
+    for name in SECTIONS:
         if name not in rows:
             continue
         if name == "limits":

@@ -3,7 +3,7 @@
 import math
 
 from benchmarks.data_tables.tables import table
-from benchmarks.performance import machine, own, targets, work
+from benchmarks.performance import batches, machine, own, targets, work
 from benchmarks.performance.peers import fastest, measured, memory
 from benchmarks.performance.sizes import Size
 
@@ -103,6 +103,30 @@ def losses(result):
         behind = f"ahead of our best, {ours['name']}: {', '.join(ahead)}" if ahead else "none ahead"
         lines.append(f"- {name}: {behind}")
     return "Other libraries that are ahead of us, and how many times:\n\n" + "\n".join(lines)
+
+
+def memory_of_batches(row):
+    size = Size(**row["size"])
+    counts = sorted(row["candidates"][0]["bytes"], key=int)  # files sort names, not numbers
+    lines = []
+    for candidate in row["candidates"]:
+        cells = [f"{candidate['bytes'][c] / MIB:.0f}" for c in counts if c in candidate["bytes"]]
+        if "error" in candidate:
+            lines.append([candidate["name"], *cells, candidate["error"].replace("|", "/")])
+            continue
+        fixed, tensors = batches.line(candidate, size)
+        lines.append([candidate["name"], *cells, f"{fixed / MIB:.0f}", f"{tensors:.1f}"])
+    header = ["candidate", *(f"B{count}" for count in counts), "fixed", "tensors"]
+    return f"""## What a step holds
+
+Memory of the same block at {size.features} features, {size.states} modes and {size.length:,} steps,
+in MiB, with B sequences at a time; each in a process of its own. The line nearest to it has a part
+that no B changes (of a graph and its constants, buffers of libraries), and one that grows with B:
+so many tensors (B, L, H) in float32, of which sequences and targets are two.
+
+{heading(row)}
+
+{table(header, lines)}"""
 
 
 def child(row):

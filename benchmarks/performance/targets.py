@@ -3,9 +3,10 @@
 import textwrap
 
 from benchmarks.data_tables.tables import table
-from benchmarks.performance import own
+from benchmarks.performance import batches, own
 from benchmarks.performance.peers import fastest, measured, memory
 from benchmarks.performance.sizes import SIZES, Size
+from benchmarks.performance.work import FLOAT
 
 STEP = {SIZES[1]: 2.0, SIZES[2]: 3.0, SIZES[3]: 3.0}  # times the fastest state space of PyTorch
 MEMORY = 2.0  # times less
@@ -95,6 +96,8 @@ def reasons(rows):
                 "steps below."
                 " Convolutions by products of matrices take O(L (64 + N)) time."
             )
+    if "memory_of_batches" in rows:
+        yield from of_batches(rows["memory_of_batches"])
     for entry in rows.get("lengths", {}).get("entries", ()):
         memory = entry["memory"]
         if memory.get("peak", 0) >= PEAK and "imports" in memory:
@@ -102,6 +105,26 @@ def reasons(rows):
                 f"Memory of {entry['backend']}: {memory['imports'] / 1e9:.2f} of "
                 f"{memory['peak'] / 1e9:.2f} GB are there after the imports, before any model."
             )
+
+
+def of_batches(row):
+    """What half of the smallest other library would leave for the tensors of our step."""
+    size = Size(**row["size"])
+    count = str(size.batch)
+    found = [c for c in row["candidates"] if count in c["bytes"] and "error" not in c]
+    theirs = min((c["bytes"][count] for c in found if c["group"] == "state_space"), default=0.0)
+    ours = sorted((c for c in found if c["group"] == "ours"), key=lambda c: c["bytes"][count])
+    most = theirs / MEMORY
+    over = [c for c in ours if c["bytes"][count] > most > 0.0]
+    if over:
+        fixed, tensors = batches.line(over[0], size)
+        left = max(0.0, (most - fixed) / (FLOAT * size.batch * size.length * size.features))
+        yield (
+            f"Memory at {size.name}: half of the smallest other is {most / 2**20:.0f} MiB (What a "
+            f"step holds, below). {ours[0]['name']} takes {ours[0]['bytes'][count] / 2**20:.0f}. "
+            f"Of {over[0]['name']}, {fixed / 2**20:.0f} MiB are there whatever B, which leaves "
+            f"{left:.1f} tensors (B, L, H); a step holds {tensors:.1f}."
+        )
 
 
 def section(rows):

@@ -4,7 +4,10 @@ import json
 
 import pytest
 
-from benchmarks.performance import machine, own, page, results, targets, turns, work
+from benchmarks.performance import batches, machine, own, page, results, targets, turns, work
+from benchmarks.performance.sizes import Size
+
+SIZE = {"batch": 32, "features": 128, "states": 64, "length": 1024}
 
 
 @pytest.fixture
@@ -86,6 +89,35 @@ def test_parts_of_a_step_sum_to_it():
     assert machine.first_error(times | {"kernel": {"error": "no"}}) == "no"
 
 
+def test_memory_of_batches_is_a_fixed_part_and_tensors():
+    size = Size(**SIZE)  # sequences of half a MiB
+    grows = {"name": "ours", "bytes": {str(b): (50 + 0.5 * 12 * b) * 2**20 for b in (4, 16, 64)}}
+    assert batches.line(grows, size) == pytest.approx((50 * 2**20, 12.0))
+    where = {"environment": results.environment(), "seconds": 1.0}
+    failed = {"name": "peer", "bytes": {"4": 2**20}, "error": "MemoryError"}
+    row = {"size": SIZE, "candidates": [grows, failed]} | where
+    text = page.page(json.loads(json.dumps({"memory_of_batches": row}, sort_keys=True)))
+    assert "| candidate | B4 | B16 | B64 | fixed | tensors |" in text
+    assert "| ours | 74 | 146 | 434 | 50 | 12.0 |" in text
+    assert "| peer | 1 | MemoryError |" in text
+
+
+def test_the_page_tells_what_half_of_the_smallest_other_leaves():
+    def candidate(name, group, fixed, tensors):
+        taken = {str(batch): (fixed + 0.5 * tensors * batch) * 2**20 for batch in (16, 32)}
+        return {"name": name, "group": group, "bytes": taken}
+
+    small, large = candidate("small", "ours", 10, 8), candidate("large", "ours", 100, 12)
+    row = {"size": SIZE, "candidates": [large, small, candidate("peer", "state_space", 60, 25)]}
+    assert [*targets.reasons({"memory_of_batches": row})] == [
+        "Memory at B32 H128 N64 L1024: half of the smallest other is 230 MiB (What a step holds, "
+        "below). small takes 138. Of large, 100 MiB are there whatever B, which leaves 8.1 tensors "
+        "(B, L, H); a step holds 12.0."
+    ]
+    row["candidates"] = [small, candidate("peer", "state_space", 60, 25)]
+    assert not [*targets.reasons({"memory_of_batches": row})]
+
+
 def entry(seconds):
     return {"median": seconds, "min": seconds, "times": [seconds]}
 
@@ -95,7 +127,6 @@ def peers():
         row = {"name": name, "group": group, "step": entry(step), "forward": entry(step / 3)}
         return row | {"memory": {"before": 0, "peak": peak}}
 
-    size = {"batch": 32, "features": 128, "states": 64, "length": 1024}
     candidates = [
         candidate("keras_dss, jax", "ours", 0.1, 2**20),
         candidate("peer, eager", "state_space", 0.25, 3 * 2**20),
@@ -103,7 +134,7 @@ def peers():
         candidate("keras_dss, jax, memory kept", "kept", 0.01, 2**10),  # compared with nobody
         {"name": "failed", "group": "state_space", "error": "MemoryError: too large"},
     ]
-    return {"sizes": [{"size": size, "memory_limit": 2**33, "candidates": candidates}]}
+    return {"sizes": [{"size": SIZE, "memory_limit": 2**33, "candidates": candidates}]}
 
 
 def test_the_page_has_verdicts_losses_and_errors(tmp_path):

@@ -94,7 +94,7 @@ def test_a_training_goes_on_from_the_published_weights(place):
     card, facts = zoo.card(PARENT), read_json(place / "new" / PARENT / "training.json")
     assert card["version"] == 2 and card["epochs"] == 2
     assert card["minutes"] == pytest.approx(first["minutes"] + facts["minutes"])
-    assert card["method"].startswith(f"version 1 ({first['method']}), trained on for 1 epochs")
+    assert card["method"].startswith(f"version 1 ({first['method']}), trained on for 1 epoch and ")
     assert facts["origin"]["start"] == {
         "published": PARENT, "version": 1, "weights": first["files"]["model.weights.h5"],
     }  # fmt: skip
