@@ -17,10 +17,10 @@ DETAILS = (
     "split; the validation split chooses the weights, those before the training among them."
 )
 EXAMPLES = (
-    "keras-dss compress lra_listops_n64 --rank=16 --output=small.keras",
-    "keras-dss compress lra_listops_n64 --rank=16 --calibrate --train_minutes=3 "
+    "keras-dss compress lra_listops_n64_bt --rank=16 --output=small.keras",
+    "keras-dss compress lra_listops_n64_bt --rank=16 --calibrate --train_minutes=3 "
     "--output=small.keras",
-    "keras-dss compress lra_listops_n64 --budget=0.25 --calibrate --output=small.keras",
+    "keras-dss compress lra_listops_n64_bt --budget=0.25 --calibrate --output=small.keras",
     "keras-dss compress smnist_n64 --budget=8000 --budget_of=parameters --output=small.keras",
     "keras-dss compress smnist_n64 --tolerance=0.2 --output=small.keras",
     "keras-dss compress mine.keras --rank=0.25 --task=smnist --output=small.keras",

@@ -15,7 +15,7 @@ DETAILS = (
     "that of the model's card."
 )
 EXAMPLES = (
-    "keras-dss evaluate lra_listops_n64",
+    "keras-dss evaluate lra_listops_n64_bt",
     "keras-dss evaluate small.keras --task=lra_listops --split=validation",
 )
 

@@ -13,7 +13,7 @@ ARGUMENTS = ("NAME",)
 FLAGS = "[--json]"
 SUMMARY = "The card of a published model: what it is, how it came to be, what it reaches."
 DETAILS = ""
-EXAMPLES = ("keras-dss info lra_listops_n64",)
+EXAMPLES = ("keras-dss info lra_listops_n64_bt",)
 
 
 def define(values):

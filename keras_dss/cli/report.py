@@ -21,8 +21,8 @@ DETAILS = (
 )
 EXAMPLES = (
     "keras-dss report smnist_n16_bt --output=page.html",
-    "keras-dss report small.keras --parent=lra_listops_n64 --output=page.html",
-    "keras-dss report lra_listops_n64 --evaluate=500 --output=page.html",
+    "keras-dss report small.keras --parent=lra_listops_n64_bt --output=page.html",
+    "keras-dss report lra_listops_n64_bt --evaluate=500 --output=page.html",
 )
 SPELLINGS = {"output": "FILE.html", "curve": "FILE.json", "evaluate": "N"}
 CALIBRATION_EXAMPLES = 24
