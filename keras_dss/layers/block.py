@@ -3,11 +3,13 @@
 import numbers
 
 import keras
+from keras import ops
 
 from keras_dss.devices import on_cpu
 from keras_dss.layers.composed import Composed, source_policy
 from keras_dss.layers.dss import DSS
 from keras_dss.layers.parameters import one_of
+from keras_dss.normalization import batch_normalize, layer_normalize
 from keras_dss.residual import add_mix
 
 NORMALIZATIONS = ("layer", "batch", None)
@@ -150,5 +152,26 @@ def normalize(norm, x, mask, training):
     if norm is None:
         return x
     if isinstance(norm, keras.layers.BatchNormalization):
+        if training and norm.trainable and _by_rows(norm, x, ("tensorflow",)):
+            return _batch_normalize(norm, x, mask)
         return norm(x, training=training, mask=mask)
+    if _by_rows(norm, x, ("tensorflow", "jax")):
+        gamma, beta = (ops.convert_to_tensor(v) for v in (norm.gamma, norm.beta))
+        return layer_normalize(x, gamma, beta, norm.epsilon)
     return norm(x)
+
+
+def _by_rows(norm, x, backends):
+    """Whether `keras_dss.normalization` is faster than Keras' layer, and computes the same."""
+    if keras.backend.backend() not in backends or not on_cpu(x) or "call" in vars(norm):
+        return False
+    dtypes = {keras.backend.standardize_dtype(x.dtype), norm.compute_dtype, norm.variable_dtype}
+    return dtypes <= {"float32"} or dtypes <= {"float64"}
+
+
+def _batch_normalize(norm, x, mask):
+    gamma, beta = (ops.convert_to_tensor(v) for v in (norm.gamma, norm.beta))
+    x, *found = batch_normalize(x, mask, gamma, beta, norm.epsilon)
+    for moving, value in zip((norm.moving_mean, norm.moving_variance), found, strict=True):
+        moving.assign(norm.momentum * moving + (1.0 - norm.momentum) * value)
+    return x
