@@ -7,7 +7,7 @@ Rows: `peers` (time and memory against other libraries), `memory_of_batches` (of
 number of sequences), `child` (reduced models against their parents), `lengths` (1,024 to 1,048,576
 steps), `limits` (of the machine), `profile` (of a training step), `utilities` (compression, data,
 loading, import). `--sizes` are positions in the list of sizes, `--candidates` parts of names. The
-full run takes about 25 minutes on two quiet cores, more where torch has compiled nothing before.
+full run takes about half an hour on two quiet cores, more where torch has compiled nothing before.
 """
 
 import time
