@@ -113,17 +113,19 @@ def of_batches(row):
     count = str(size.batch)
     found = [c for c in row["candidates"] if count in c["bytes"] and "error" not in c]
     theirs = min((c["bytes"][count] for c in found if c["group"] == "state_space"), default=0.0)
-    ours = sorted((c for c in found if c["group"] == "ours"), key=lambda c: c["bytes"][count])
     most = theirs / MEMORY
-    over = [c for c in ours if c["bytes"][count] > most > 0.0]
+    tensor = FLOAT * size.batch * size.length * size.features
+    lines = [(c["name"], *batches.line(c, size)) for c in found if c["group"] == "ours"]
+    ours = sorted((fixed + tensors * tensor, n, fixed, tensors) for n, fixed, tensors in lines)
+    over = [entry for entry in ours if entry[0] > most > 0.0]
     if over:
-        fixed, tensors = batches.line(over[0], size)
-        left = max(0.0, (most - fixed) / (FLOAT * size.batch * size.length * size.features))
+        (least, smallest, *_), (_, name, fixed, tensors) = ours[0], over[0]
+        left = max(0.0, (most - fixed) / tensor)
         yield (
             f"Memory at {size.name}: half of the smallest other is {most / 2**20:.0f} MiB (What a "
-            f"step holds, below). {ours[0]['name']} takes {ours[0]['bytes'][count] / 2**20:.0f}. "
-            f"Of {over[0]['name']}, {fixed / 2**20:.0f} MiB are there whatever B, which leaves "
-            f"{left:.1f} tensors (B, L, H); a step holds {tensors:.1f}."
+            f"step holds, below). By its line {smallest} takes {least / 2**20:.0f}. Of {name}, "
+            f"{fixed / 2**20:.0f} MiB are there whatever B, which leaves {left:.1f} tensors "
+            f"(B, L, H); a step holds {tensors:.1f}."
         )
 
 

@@ -111,8 +111,8 @@ def test_the_page_tells_what_half_of_the_smallest_other_leaves():
     row = {"size": SIZE, "candidates": [large, small, candidate("peer", "state_space", 60, 25)]}
     assert [*targets.reasons({"memory_of_batches": row})] == [
         "Memory at B32 H128 N64 L1024: half of the smallest other is 230 MiB (What a step holds, "
-        "below). small takes 138. Of large, 100 MiB are there whatever B, which leaves 8.1 tensors "
-        "(B, L, H); a step holds 12.0."
+        "below). By its line small takes 138. Of large, 100 MiB are there whatever B, which leaves "
+        "8.1 tensors (B, L, H); a step holds 12.0."
     ]
     row["candidates"] = [small, candidate("peer", "state_space", 60, 25)]
     assert not [*targets.reasons({"memory_of_batches": row})]
