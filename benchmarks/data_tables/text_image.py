@@ -86,6 +86,8 @@ review, read byte by byte, is positive. The code of a byte is its value + 1; 0 i
 of more than {lra_text.MAX_LENGTH} bytes are cut. Source: the Large Movie Review Dataset in the data
 folder (`aclImdb` or an archive of it), otherwise `imdb_reviews` of TensorFlow Datasets. The
 validation split is held out from the 25,000 training reviews by a fixed permutation.
+`load(step_labels=True)` returns the polarities of words too, by logistic regression on the words
+and pairs of words of the training reviews (`keras_dss.datasets.word_polarity`).
 
 {defects(lra_text, data_dir)}
 

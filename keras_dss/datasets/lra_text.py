@@ -15,7 +15,7 @@ import re
 
 import numpy as np
 
-from keras_dss.datasets import byte_text
+from keras_dss.datasets import byte_text, word_polarity
 from keras_dss.datasets.archives import read_arrays, read_members
 from keras_dss.datasets.byte_text import VOCABULARY_SIZE, decode
 from keras_dss.datasets.paths import cache_folder, check_split, data_folder, replacing
@@ -27,6 +27,7 @@ __all__ = [
     "MAX_LENGTH",
     "NUM_CLASSES",
     "SPLITS",
+    "STEP_WEIGHTS",
     "VOCABULARY_SIZE",
     "decode",
     "encode",
@@ -38,6 +39,7 @@ KIND = "classification"
 NUM_CLASSES = 2
 MAX_LENGTH = 4096
 SPLITS = {"train": 22_500, "validation": 2_500, "test": 25_000}
+STEP_WEIGHTS = (0.2, *(1.0,) * word_polarity.NUM_POLARITIES)  # of the labels of steps
 
 _FOLDER = "aclImdb"
 _ARCHIVES = ("aclImdb_v1.tar.gz", "aclImdb_labeled.tar.gz")
@@ -64,8 +66,8 @@ _KNOWN = {
 }
 
 
-def load(split, data_dir=None):
-    """Returns one split as arrays `(x, y)`.
+def load(split, data_dir=None, *, step_labels=False):
+    """Returns one split as arrays `(x, y)`, or `(x, y, z)` with `step_labels`.
 
     Read from `data_dir`: the folder `aclImdb` with `{train,test}/{neg,pos}/ID_RATING.txt`, or an
     archive of it, `aclImdb_v1.tar.gz` or `aclImdb_labeled.tar.gz`; the reviews of an archive are
@@ -75,10 +77,16 @@ def load(split, data_dir=None):
     Args:
         split: `"train"`, `"validation"` (or `"val"`) or `"test"`.
         data_dir: folder. Defaults to the environment variable `KERAS_DSS_DATA_DIR`.
+        step_labels: whether to return the polarities of words too, as a linear model of the
+            training split's words sees them: easier questions that a training may ask beside the
+            task's own.
 
     Returns:
         x: uint16 (n, 4096), see `encode`.
         y: uint8 (n,), 0 negative, 1 positive.
+        z: with `step_labels`, uint8 as x: at the last letter of a word its polarity, 1 to 4
+            negative, 5 to 8 positive, see `keras_dss.datasets.word_polarity`; 0 elsewhere, and 255
+            at padding.
 
     Raises:
         ValueError: for an unknown split, a damaged archive, or a file whose name is not an id and
@@ -86,12 +94,11 @@ def load(split, data_dir=None):
         FileNotFoundError: if the reviews are neither there nor can be downloaded.
     """
     split = check_split(split, SPLITS)
-    texts, y = _read("test" if split == "test" else "train", data_dir)
-    if split != "test":
-        train, validation = hold_out(len(y), SPLITS["validation"], full=25_000)
-        chosen = train if split == "train" else validation
-        texts, y = [texts[i] for i in chosen], y[chosen]
-    return encode(texts), y
+    x, y = _load(split, data_dir)
+    if not step_labels:
+        return x, y
+    training = (x, y) if split == "train" else _load("train", data_dir)
+    return x, y, word_polarity.WordPolarity(*training).label(x)
 
 
 def provenance(data_dir=None):
@@ -130,6 +137,15 @@ def encode(raw):
     array([ 66,  33, 103], dtype=uint16)
     """
     return byte_text.encode(raw, MAX_LENGTH)
+
+
+def _load(split, data_dir):
+    texts, y = _read("test" if split == "test" else "train", data_dir)
+    if split != "test":
+        train, validation = hold_out(len(y), SPLITS["validation"], full=25_000)
+        chosen = train if split == "train" else validation
+        texts, y = [texts[i] for i in chosen], y[chosen]
+    return encode(texts), y
 
 
 def _find(data_dir):

@@ -73,6 +73,18 @@ def labels_of(x):
     return np.array([not text.startswith(b"bad") for text in byte_text.decode(x)])
 
 
+def test_labels_of_steps_follow_from_the_training_reviews(folder):
+    for split, size in {"train": 36, "validation": 4, "test": 14}.items():
+        x, y, z = lra_text.load(split, folder, step_labels=True)
+        assert z.shape == x.shape == (size, 4096) and z.dtype == np.uint8
+        for text, label, row in zip(lra_text.decode(x), y, z, strict=True):
+            if text != STRANGE:
+                word = text.split()[0]  # good or bad
+                degree = row[len(word) - 1]
+                assert 0 < degree < len(lra_text.STEP_WEIGHTS) and (degree > 4) == label
+            assert (row[len(text) :] == 255).all()
+
+
 def test_folder(folder, monkeypatch):
     monkeypatch.setenv("KERAS_DSS_DATA_DIR", str(folder))
     found = []
