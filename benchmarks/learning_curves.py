@@ -3,9 +3,9 @@
     python -m benchmarks.learning_curves --work_dir=runs --write=docs/learning_curves.md
 
 `--work_dir` holds one folder for each recipe, as `python -m recipes.run` leaves it. The history of
-every model whose weights are those in the zoo goes to benchmarks/results/history_NAME.json; the
-pictures and tables are drawn from all of these files, those of earlier runs among them. Minutes
-are those of the last training alone; a card counts those of the trainings before it as well.
+every model whose weights are those in the zoo goes to benchmarks/results/history_NAME.json, behind
+those of its earlier trainings if it went on from them; the pictures and tables are drawn from all
+of these files, those of earlier runs among them.
 """
 
 import json
@@ -39,10 +39,30 @@ def collect(work_dir, results, say):
             say(f"{name}: other weights than those published; left out")
             continue
         facts, card = json.loads(path.read_text()), zoo.card(name)
-        content = {"name": name, "recipe": card["recipe"], "version": card["version"]}
-        content |= {key: facts[key] for key in ("history", "minutes", "best_step", "steps")}
+        last = {key: facts[key] for key in ("history", "minutes", "best_step", "steps")}
+        trainings = [*_earlier(path, results, card), {"version": card["version"]} | last]
+        content = {"name": name, "recipe": card["recipe"], "trainings": trainings}
         write_results(results, f"history_{name}", content)
         say(f"{name}: kept")
+
+
+def _earlier(path, results, card):
+    """The kept trainings of earlier versions that the one at `path` went on from."""
+    settings = json.loads(path.parents[1].joinpath("settings.json").read_text())
+    kept = Path(results) / f"history_{card['name']}.json"
+    if settings["start"] != "published" or not kept.exists():
+        return []
+    trainings = json.loads(kept.read_text())["trainings"]
+    return [training for training in trainings if training["version"] < card["version"]]
+
+
+def joined(trainings):
+    """The history of trainings one after the other, whose epochs are counted on."""
+    rows, before = [], 0.0
+    for training in trainings:
+        rows += [row | {"epoch": before + row["epoch"]} for row in training["history"]]
+        before = rows[-1]["epoch"]
+    return rows
 
 
 def histories(results):
@@ -59,15 +79,19 @@ def section(recipe, models, folder):
     from recipes import curves
 
     picture = Path(folder) / f"curves_{recipe}.png"
-    curves.draw_comparison({k: v["history"] for k, v in models.items()}, recipe, picture)
-    metric = "accuracy" if "accuracy" in next(iter(models.values()))["history"][0] else "mae"
+    whole = {name: joined(content["trainings"]) for name, content in models.items()}
+    curves.draw_comparison(whole, recipe, picture)
+    metric = "accuracy" if "accuracy" in next(iter(whole.values()))[0] else "mae"
     rows = []
     for name, content in models.items():
-        best = next(row for row in content["history"] if row["step"] == content["best_step"])
+        last = content["trainings"][-1]
+        own = whole[name][-len(last["history"]) :]
+        best = next(row for row in own if row["step"] == last["best_step"])
         rows.append([
-            f"`{name}`", content["version"], f"{best['epoch']:g}",
+            f"`{name}`", last["version"], f"{best['epoch']:g}",
             f"{best['loss']:.4f}", f"{best['validation_loss']:.4f}",
-            f"{best[f'validation_{metric}']:.4f}", _minutes(content["minutes"]),
+            f"{best[f'validation_{metric}']:.4f}",
+            _minutes(sum(training["minutes"] for training in content["trainings"])),
         ])  # fmt: skip
     header = ["model", "version", "best epoch", "training loss", "validation loss"]
     header += [f"validation {metric}", "minutes"]
