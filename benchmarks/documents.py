@@ -2,10 +2,10 @@
 
 import datetime
 import json
-import os
 import re
-import tempfile
 from pathlib import Path
+
+from recipes.files import replacing
 
 
 def replace_between_markers(path, name, text):
@@ -17,10 +17,8 @@ def replace_between_markers(path, name, text):
         raise ValueError(f"Expected the markers {start} and {end} in {path}. Received: neither")
     pattern = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
     document = pattern.sub(lambda _: f"{start}\n{text}\n{end}", document)
-    folder = os.path.dirname(os.path.abspath(path))
-    with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as file:
-        file.write(document)
-    os.replace(file.name, path)
+    with replacing(path) as temporary:
+        temporary.write_text(document)
 
 
 def write_results(folder, name, content):
@@ -40,8 +38,5 @@ def write_results(folder, name, content):
         "hardware": hardware(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as file:
-        json.dump(content, file, indent=1, allow_nan=False)
-    os.replace(file.name, folder / f"{name}.json")
+    with replacing(Path(folder) / f"{name}.json") as temporary:
+        temporary.write_text(json.dumps(content, indent=1, allow_nan=False))
