@@ -16,6 +16,7 @@ from rich.console import Console
 
 from benchmarks.data_tables.tables import table
 from benchmarks.documents import replace_between_markers, write_results
+from benchmarks.histories import earlier, histories, joined
 
 _WORK_DIR = flags.DEFINE_string("work_dir", None, "Folder with one folder for each recipe.")
 _RESULTS = flags.DEFINE_string("results", "benchmarks/results", "Folder of the histories as JSON.")
@@ -40,38 +41,10 @@ def collect(work_dir, results, say):
             continue
         facts, card = json.loads(path.read_text()), zoo.card(name)
         last = {key: facts[key] for key in ("history", "minutes", "best_step", "steps")}
-        trainings = [*_earlier(path, results, card), {"version": card["version"]} | last]
+        trainings = [*earlier(path, results, card), {"version": card["version"]} | last]
         content = {"name": name, "recipe": card["recipe"], "trainings": trainings}
         write_results(results, f"history_{name}", content)
         say(f"{name}: kept")
-
-
-def _earlier(path, results, card):
-    """The kept trainings of earlier versions that the one at `path` went on from."""
-    settings = json.loads(path.parents[1].joinpath("settings.json").read_text())
-    kept = Path(results) / f"history_{card['name']}.json"
-    if settings["start"] != "published" or not kept.exists():
-        return []
-    trainings = json.loads(kept.read_text())["trainings"]
-    return [training for training in trainings if training["version"] < card["version"]]
-
-
-def joined(trainings):
-    """The history of trainings one after the other, whose epochs are counted on."""
-    rows, before = [], 0.0
-    for training in trainings:
-        rows += [row | {"epoch": before + row["epoch"]} for row in training["history"]]
-        before = rows[-1]["epoch"]
-    return rows
-
-
-def histories(results):
-    """The kept histories, `{recipe: {name: content}}`."""
-    found = {}
-    for path in sorted(Path(results).glob("history_*.json")):
-        content = json.loads(path.read_text())
-        found.setdefault(content["recipe"], {})[content["name"]] = content
-    return found
 
 
 def section(recipe, models, folder):

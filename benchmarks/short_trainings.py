@@ -1,6 +1,7 @@
 """Trainings of a few hundred steps on the same batches, for comparisons of initial parameters."""
 
 import dataclasses
+import functools
 import importlib
 import itertools
 from pathlib import Path
@@ -53,6 +54,7 @@ class Bench:
             num_lengths=self.settings.num_lengths, examples=self.settings.examples,
         )  # fmt: skip
         self.test = test
+        self._batches = functools.cache(self.splits.training)
 
     def fresh(self, state_size, seed, eigenvalues="per_feature"):
         """A model from Skew-HiPPO and random weights."""
@@ -81,12 +83,16 @@ class Bench:
             seed: of the order of the batches and of dropout. settings: `TrainingSettings`.
         """
         settings = dataclasses.replace(settings, epochs=1, validate_every=None)
-        batches = self.splits.training(settings.batch_size, seed, settings.augmentation)
+        batches = self._batches(
+            settings.batch_size, seed, settings.augmentation,
+            step_labels=settings.step_labels > 0.0,
+        )  # fmt: skip
         training = Training(
             model, Steps(batches, steps),
             lambda: itertools.islice(self.splits.evaluation("validation"), 5), settings,
             seed=seed, folder=self.work_dir / name, name=name, kind=self.kind,
             identity={"name": name, "steps": steps},
+            step_weights=getattr(self.task, "STEP_WEIGHTS", ()),
         )  # fmt: skip
         training.run()
         return model

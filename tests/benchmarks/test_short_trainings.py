@@ -1,11 +1,14 @@
 """The trainings that compare initial parameters: batches, and models put together from two."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from benchmarks.short_trainings import Bench, Steps, _others
 from keras_dss.compression.rebuild import find_dss_layers
-from recipes.data import Epochs
+from keras_dss.datasets import lra_text
+from recipes.data import Epochs, fixture_folder
 
 
 @pytest.fixture
@@ -35,3 +38,14 @@ def test_a_model_from_the_layers_of_one_and_the_weights_of_another(tmp_path):
     assert len(found) == len(of_second) > 0
     for weight, other in zip(found, of_second, strict=True):
         np.testing.assert_array_equal(weight.numpy(), other.numpy())
+
+
+def test_labels_of_steps_are_learned_where_the_recipe_has_them(tmp_path):
+    bench = Bench("lra_text", fixture_folder(lra_text), tmp_path)
+    settings = dataclasses.replace(bench.settings.train, batch_size=2)
+    assert settings.step_labels
+    model = bench.fresh(2, 0)
+    before = model.get_weights()
+    bench.train(model, "short", 2, 0, settings)
+    changed = [np.any(a != b) for a, b in zip(before, model.get_weights(), strict=True)]
+    assert np.mean(changed) > 0.9

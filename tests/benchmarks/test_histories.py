@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from benchmarks.learning_curves import _earlier, joined
+from benchmarks.histories import earlier, joined
 
 
 def training(version, epochs):
@@ -23,8 +23,8 @@ def test_a_training_goes_on_from_those_before(tmp_path, start, expected):
     path.parent.mkdir(parents=True)
     (work / "settings.json").write_text(json.dumps({"start": start}))
     card = {"name": "task_n8", "version": 3}
-    assert _earlier(path, results, card) == []
+    assert earlier(path, results, card) == []
     results.mkdir()
     kept = {"trainings": [training(version, 1) for version in (1, 2, 3)]}
     (results / "history_task_n8.json").write_text(json.dumps(kept))
-    assert [found["version"] for found in _earlier(path, results, card)] == expected
+    assert [found["version"] for found in earlier(path, results, card)] == expected
