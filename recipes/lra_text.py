@@ -4,15 +4,15 @@ Paper:    Ezoe and Sato, arXiv 2402.15993: pretrain a model with a large state s
           layers by balanced truncation, train the small models.
 Task:     Tay et al., arXiv 2011.04006
 Command:  python -m recipes.run --recipe=lra_text --stage=all --data_dir=...
-Cost:     minutes on two CPU cores, per model: in the cards of zoo/lra_text_n*
+Cost:     minutes, and the hardware, per model: in the cards of zoo/lra_text_*
 Score:    accuracy on 25,000 test reviews: in the same cards
 Why:      22,500 labels of reviews say little of words to a model of bytes. Polarities of words do,
           labels of the steps, which a logistic regression on the training reviews' words gives
           (keras_dss.datasets.word_polarity); their head is thrown away. Four bytes become one step
           before the first block: cheaper steps, hence more epochs at equal cost; step sizes from
           1e-2 to 0.5 are those of words. 128 features and no dropout, for words are a matter of
-          memory; parts of reviews, others in each epoch, take its place. Small batches: twice as
-          many steps of the optimiser in the same time.
+          memory; parts of reviews, others in each epoch, take its place. Small batches: more steps
+          of the optimiser in the same time.
 
 The main training is short and begins near an optimum, hence at a quarter of the learning rate.
 """

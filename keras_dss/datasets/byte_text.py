@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_dss.datasets.labels import UNKNOWN
+
 VOCABULARY_SIZE = 257
 
 
@@ -71,6 +73,35 @@ def decode(codes):
     if codes.ndim > 1:
         return [decode(row) for row in codes]
     return (codes[codes > 0] - 1).astype(np.uint8).tobytes()
+
+
+def label_steps(codes, find):
+    """Returns labels of some bytes of texts, 0 at others and 255 at padding.
+
+    Args:
+        codes: byte codes (..., L), padded with 0.
+        find: a function of a text, which returns the positions of bytes and their labels; called
+            once for each text.
+
+    Returns:
+        uint8 as `codes`.
+
+    Example:
+
+    >>> label_steps(encode(["a b", "c"], 4), lambda text: ([0], [7]))
+    array([[  7,   0,   0, 255],
+           [  7, 255, 255, 255]], dtype=uint8)
+    """
+    codes = np.asarray(codes)
+    labels = np.where(codes > 0, 0, UNKNOWN).astype(np.uint8)
+    length, known = codes.shape[-1], {}
+    texts = decode(codes.reshape(-1, length))
+    for row, text in zip(labels.reshape(-1, length), texts, strict=True):
+        if text not in known:
+            known[text] = find(text)
+        positions, found = known[text]
+        row[positions] = found
+    return labels
 
 
 def _to_bytes(text):

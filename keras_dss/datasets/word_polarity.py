@@ -19,7 +19,6 @@ from collections import Counter
 import numpy as np
 
 from keras_dss.datasets import byte_text
-from keras_dss.datasets.labels import UNKNOWN
 
 DEGREES = 4  # of each sign
 NUM_POLARITIES = 2 * DEGREES
@@ -66,23 +65,19 @@ class WordPolarity:
             uint8 as `codes`: 1 to 4 from weakly to strongly of class 0, 5 to 8 of class 1; 0 at
             other letters and at words of neither, 255 at padding.
         """
-        codes = np.asarray(codes)
-        labels = np.where(codes > 0, 0, UNKNOWN).astype(np.uint8)
-        for row, text in zip(labels, byte_text.decode(codes), strict=True):
-            ends, polarities = self._ends(text)
-            degrees = np.rint(DEGREES * polarities / self.highest)
-            sizes = np.minimum(np.abs(degrees), DEGREES)
-            row[ends] = np.where(degrees > 0.0, sizes + DEGREES, sizes)
-        return labels
+        return byte_text.label_steps(codes, self._ends)
 
     def _ends(self, text):
-        """Of the words of a text: where they end, and their polarities."""
+        """Of the words of a text: where they end, and their degrees."""
         words = _words(text)
         values = [self.weights.get(word, 0.0) for word, _ in words]
         pairs = zip(words, words[1:], strict=False)
         both = [self.weights.get(first + b" " + second, 0.0) for (first, _), (second, _) in pairs]
+        polarities = np.array(values) + np.array([0.0, *both])[: len(words)]
+        degrees = np.rint(DEGREES * polarities / self.highest)
+        sizes = np.minimum(np.abs(degrees), DEGREES)
         ends = np.array([end - 1 for _, end in words], int)
-        return ends, np.array(values) + np.array([0.0, *both])[: len(words)]
+        return ends, np.where(degrees > 0.0, sizes + DEGREES, sizes)
 
 
 def _words(text):

@@ -18,7 +18,6 @@ from collections import Counter
 import numpy as np
 
 from keras_dss.datasets import byte_text
-from keras_dss.datasets.labels import UNKNOWN
 
 NUM_TOPICS = 128
 COMPONENTS = 64  # of the decomposition
@@ -57,16 +56,7 @@ class WordTopics:
         Returns:
             uint8 as `codes`, 0 at other letters and at words without a topic, 255 at padding.
         """
-        codes = np.asarray(codes)
-        labels = np.where(codes > 0, 0, UNKNOWN).astype(np.uint8)
-        length, known = codes.shape[-1], {}  # from texts to last letters and topics
-        texts = byte_text.decode(codes.reshape(-1, length))
-        for row, text in zip(labels.reshape(-1, length), texts, strict=True):
-            if text not in known:
-                known[text] = self._ends(text)
-            ends, topics = known[text]
-            row[ends] = topics
-        return labels
+        return byte_text.label_steps(codes, self._ends)
 
     def _ends(self, text):
         found = [
